@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+# make demo and make test are all that a newcomer needs; both build what is missing.
+
+GO    ?= go
+PARTS := etcd,kube-apiserver,kube-controller-manager
+TOOLS := controller-gen golangci-lint gofumpt
+
+.PHONY: all build control-plane demo test lint generate verify tools clean
+
+all: build
+
+build: ## the lockstep binary
+	$(GO) build -trimpath -o bin/lockstep ./cmd/lockstep
+
+control-plane: ## etcd, kube-apiserver and kube-controller-manager, once
+	cd hack/cluster && $(GO) run . -o ../../bin/control-plane -parts $(PARTS)
+
+demo: PARTS := $(PARTS),kubectl
+demo: build control-plane ## the tutorial, from a secret in the manager to its rotation in the cluster; KEEP=1 leaves it running
+	$(GO) build -o bin/demo ./hack/demo
+	@bin/demo
+
+test: control-plane ## unit, conformance and control-plane tests
+	$(GO) test -race ./...
+	cd hack/cluster && $(GO) test ./...
+	cd hack/ibmtests && $(GO) test ./...
+
+lint: bin/golangci-lint ## what the compiler does not say
+	bin/golangci-lint run ./...
+
+generate: bin/controller-gen ## deep copies and CRDs from api/
+	bin/controller-gen object:headerFile=hack/crds/header.go.txt paths=./api/...
+	rm -rf bin/crds
+	bin/controller-gen crd paths=./api/... output:crd:artifacts:config=bin/crds
+	$(GO) run ./hack/crds -in bin/crds -out deploy/crds
+
+verify: generate ## generated files are those that are committed
+	git diff --exit-code -- api deploy
+
+tools: $(TOOLS:%=bin/%)
+
+bin/controller-gen: hack/tools/go.mod
+	cd hack/tools && $(GO) build -o ../../$@ sigs.k8s.io/controller-tools/cmd/controller-gen
+bin/golangci-lint: hack/tools/go.mod
+	cd hack/tools && $(GO) build -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+bin/gofumpt: hack/tools/go.mod
+	cd hack/tools && $(GO) build -o ../../$@ mvdan.cc/gofumpt
+
+clean: ## everything that was built
+	rm -rf bin
