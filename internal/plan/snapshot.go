@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"time"
+
+	"github.com/lockstep-secrets/lockstep/backend"
+)
+
+// Snapshot answers a Plan: every secret the object needs, together.
+type Snapshot map[Key]Answer
+
+// Answer is what is known of one secret.
+//
+//	Err   Stale   meaning
+//	nil   nil     Secret is current
+//	nil   set     the store does not answer; Secret is the last good one
+//	set   nil     there is no Secret, and Err says why
+type Answer struct {
+	Secret backend.Secret
+	Err    error
+	Stale  error
+	// Failing is for how long the store has given no good answer.
+	Failing time.Duration
+}
