@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package feed is the only place that reads stores. It asks "is this remote
+// secret due?" once for everybody that needs it, and wakes those whose secret
+// changed. What an object needs is decided in internal/plan, and what is made
+// of the answers in internal/render.
+//
+// The life of one remote secret, as the feed sees it:
+//
+//	wanted by a new object ──urgent──┐
+//	its phase came ──────────────────┤
+//	                                 ▼
+//	                      queue of its login ──▶ one Read ──▶ same as before: nobody is woken
+//	                                                     ├──▶ changed: all who follow are woken
+//	                                                     └──▶ failed: told once, then by outcome.Retry
+package feed
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/lockstep-secrets/lockstep/backend"
+	"github.com/lockstep-secrets/lockstep/internal/plan"
+	"github.com/lockstep-secrets/lockstep/internal/spec"
+)
+
+// Options configure a Feed.
+type Options struct {
+	Drivers spec.Drivers
+	// Wake is called when there is something new for an object. It must not
+	// block, and may be called for objects that are gone.
+	Wake func(spec.ID)
+	// Timeout is how long one read may take; 0 means 30 seconds.
+	Timeout time.Duration
+	// CacheBytes bounds the values that are kept in memory; 0 means 16 MiB.
+	// Beyond it only a keyed digest is kept, and a value is read again when
+	// an object needs it.
+	CacheBytes int
+	// Transport carries the requests; nil means one made by Transport.
+	Transport http.RoundTripper
+}
+
+// Subscription is what one object needs, and how closely it follows.
+type Subscription struct {
+	Owner  spec.ID
+	Plan   plan.Plan
+	Stores map[spec.StoreKey]spec.Store
+	Every  time.Duration
+	Mode   spec.Mode
+}
+
+// Feed reads remote secrets for objects that follow them.
+type Feed struct {
+	opts Options
+	key  []byte // of the digests and fingerprints; random, so they tell nothing
+
+	mu sync.Mutex
+	// begin starts a read. It is nil outside Run, to whose context reads
+	// belong: they serve many, and end with none of them.
+	begin     func(l *login, batch []*ref, refused error)
+	work      sync.WaitGroup
+	kick      chan struct{}
+	logins    map[string]*login
+	accounts  map[string]*account
+	followers map[spec.ID]*follower
+	schedule  schedule
+	cache     cache
+}
+
+// New makes a Feed. Nothing is read before Run.
+func New(opts Options) *Feed {
+	if opts.Timeout <= 0 {
+		opts.Timeout = 30 * time.Second
+	}
+	if opts.CacheBytes <= 0 {
+		opts.CacheBytes = 16 << 20
+	}
+	if opts.Transport == nil {
+		opts.Transport = Transport()
+	}
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails, by its documentation
+	return &Feed{
+		opts:      opts,
+		key:       key,
+		kick:      make(chan struct{}, 1),
+		logins:    map[string]*login{},
+		accounts:  map[string]*account{},
+		followers: map[spec.ID]*follower{},
+		cache:     cache{limit: opts.CacheBytes},
+	}
+}
+
+// Run reads what is due until ctx ends, and then waits for the reads that are
+// under way.
+func (f *Feed) Run(ctx context.Context) {
+	f.mu.Lock()
+	f.begin = func(l *login, batch []*ref, refused error) {
+		f.work.Go(func() { f.read(ctx, l, batch, refused) })
+	}
+	for _, l := range f.logins {
+		f.pump(l)
+	}
+	f.mu.Unlock()
+	defer f.halt()
+	for {
+		wait, wake := f.dispatch()
+		for _, id := range wake {
+			f.opts.Wake(id)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-f.kick:
+			timer.Stop()
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// halt sees to it that no read begins any more, and waits for the others.
+func (f *Feed) halt() {
+	f.mu.Lock()
+	f.begin = nil
+	f.mu.Unlock()
+	f.work.Wait()
+}
+
+// idle is how long Run sleeps when nothing is scheduled.
+const idle = time.Hour
+
+// dispatch queues what is due. It returns how long until the next is, and who
+// has to be woken because a store of theirs may be opened now.
+func (f *Feed) dispatch() (time.Duration, []spec.ID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	var wake []spec.ID
+	asked := map[*login]struct{}{}
+	wait := idle
+	for {
+		next := f.schedule.first()
+		if next == nil {
+			break
+		}
+		if left := next.at().due.Sub(now); left > 0 {
+			wait = left
+			break
+		}
+		f.schedule.remove(next)
+		switch t := next.(type) {
+		case *ref:
+			t.enqueue(false)
+			asked[t.login] = struct{}{}
+		case *follower:
+			wake = append(wake, t.id)
+		}
+	}
+	for l := range asked {
+		f.pump(l)
+	}
+	return wait, wake
+}
+
+// Follow replaces what an object needs. It reads nothing: until the object
+// asks, it rests, and is woken once when all it needs was read in its turn.
+func (f *Feed) Follow(ctx context.Context, sub Subscription, creds func(namespace string) backend.Credentials) {
+	logins, failed := f.open(ctx, sub, creds)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fo := f.followers[sub.Owner]
+	if fo == nil {
+		fo = &follower{id: sub.Owner, resting: true}
+		f.followers[sub.Owner] = fo
+	}
+	if sub.Every <= 0 {
+		sub.Mode = spec.Pinned
+	}
+	changed := fo.every != sub.Every || fo.mode != sub.Mode
+	fo.every, fo.mode = sub.Every, sub.Mode
+	old := fo.questions
+	fo.questions = make(map[plan.Key]*question, len(old))
+	now := time.Now()
+	for _, key := range sub.Plan.Keys() {
+		l := logins[key.Store]
+		if l == nil {
+			continue
+		}
+		r := l.ref(key.Ref)
+		q := old[key]
+		if q == nil || q.ref != r {
+			q = &question{follower: fo, ref: r, since: now}
+			r.asked[q] = struct{}{}
+		}
+		if changed {
+			q.since = now
+		}
+		fo.questions[key] = q
+		f.hurry(r, fo)
+	}
+	for key, q := range old {
+		if fo.questions[key] != q {
+			f.leave(q)
+		}
+	}
+	for _, l := range logins {
+		f.settle(l)
+	}
+	f.reopen(fo, failed, now)
+	f.nudge()
+}
+
+// Forget ends what an object needs.
+func (f *Feed) Forget(id spec.ID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fo := f.followers[id]
+	if fo == nil {
+		return
+	}
+	for _, q := range fo.questions {
+		f.leave(q)
+	}
+	f.schedule.remove(fo)
+	delete(f.followers, id)
+}
+
+// Ask returns an answer to everything that the object follows, or false when
+// something has to be read first; the object is woken when all is there. With
+// force, nothing that was read before the call counts; who is woken after that
+// asks without.
+func (f *Feed) Ask(id spec.ID, force bool) (plan.Snapshot, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fo := f.followers[id]
+	if fo == nil {
+		return nil, false
+	}
+	fo.resting = false
+	now := time.Now()
+	out := plan.Snapshot{}
+	for key, err := range fo.failed {
+		out[key] = plan.Answer{Err: err}
+	}
+	for key, q := range fo.questions {
+		if force {
+			q.forget()
+		}
+		if q.waits {
+			continue
+		}
+		a, ok := f.known(q, now)
+		if !ok || force {
+			q.wait()
+			f.demand(q.ref, force)
+			continue
+		}
+		// Kept until the others came: what is read for them may drive it out
+		// of the cache.
+		q.answer = &a
+		out[key] = a
+	}
+	if fo.waiting > 0 {
+		for _, q := range fo.questions {
+			f.pump(q.ref.login) // once all are in the queue, so that they go together
+		}
+		return nil, false
+	}
+	for _, q := range fo.questions {
+		q.answer = nil
+	}
+	return out, true
+}
+
+// nudge makes Run look at the schedule again.
+func (f *Feed) nudge() {
+	select {
+	case f.kick <- struct{}{}:
+	default:
+	}
+}

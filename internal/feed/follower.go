@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package feed
+
+import (
+	"time"
+
+	"github.com/lockstep-secrets/lockstep/backend"
+	"github.com/lockstep-secrets/lockstep/internal/outcome"
+	"github.com/lockstep-secrets/lockstep/internal/plan"
+	"github.com/lockstep-secrets/lockstep/internal/spec"
+)
+
+// follower is one object.
+type follower struct {
+	id        spec.ID
+	every     time.Duration
+	mode      spec.Mode
+	questions map[plan.Key]*question
+	waiting   int  // questions that are being read for it
+	resting   bool // it never asked, and was not woken yet
+
+	failed   map[plan.Key]error // questions to stores that cannot be opened
+	failures int                // how often in a row that was so
+	slot                        // when to open them again
+}
+
+// question is the interest of one object in one secret.
+//
+//	waits   answer   owed   meaning
+//	no      nil      no     nothing is open
+//	yes     nil             asked; the answer is being read
+//	no      set             answered; the object waits for others, or was woken
+//	                        and did not ask yet
+//	                 yes    the last answer to a pinned object was a failure
+//	                        that passes: it is told when it did
+type question struct {
+	follower *follower
+	ref      *ref
+	since    time.Time // what was read before that is judged by its age
+	waits    bool
+	owed     bool
+	answer   *plan.Answer
+}
+
+func (q *question) wait() {
+	q.answer, q.owed = nil, false
+	if !q.waits {
+		q.waits = true
+		q.follower.waiting++
+	}
+}
+
+// forget takes a question back.
+func (q *question) forget() {
+	q.answer, q.owed = nil, false
+	if q.waits {
+		q.waits = false
+		q.follower.waiting--
+	}
+}
+
+// tell takes note of an answer that came for anybody, and reports whether the
+// object has to be woken. An object that waits for another secret is woken by
+// that one.
+func (q *question) tell(a *plan.Answer, news bool) bool {
+	fo := q.follower
+	waited := q.waits
+	q.waits = false
+	if waited {
+		fo.waiting--
+	}
+	due := waited || q.owed && news
+	if waited || q.owed {
+		q.owed = fo.mode == spec.Pinned && passing(a)
+	}
+	if fo.mode == spec.Periodic {
+		due = due || news && !fo.resting || fo.rested()
+	}
+	if due || q.answer != nil {
+		q.answer = a // also when the cache has no room for it, and instead of an older one
+	}
+	if !due || fo.waiting > 0 {
+		return false
+	}
+	fo.resting = false
+	return true
+}
+
+// rested reports whether all that a resting object needs was read since it
+// rests. Only then it is woken: each single wake would make it ask for the
+// rest at once, and a restart would be a burst.
+func (fo *follower) rested() bool {
+	if !fo.resting {
+		return false
+	}
+	for _, q := range fo.questions {
+		if q.ref.tried.Before(q.since) && !q.ref.mutates {
+			return false
+		}
+	}
+	return true
+}
+
+// passing reports whether an answer is a failure that is tried again soon.
+func passing(a *plan.Answer) bool {
+	for _, err := range []error{a.Err, a.Stale} {
+		if outcome.Retry(backend.CodeOf(err)) == outcome.AfterPause {
+			return true
+		}
+	}
+	return false
+}
+
+// known returns what can be told about a secret without reading it.
+//
+// What the schedule brought since the object follows is as good as a new read:
+// that is what the schedule is for. A newcomer takes what others know if it is
+// younger than its own interval. Pinned objects have no schedule, so they ask.
+func (f *Feed) known(q *question, now time.Time) (plan.Answer, bool) {
+	r := q.ref
+	if q.answer != nil {
+		a := *q.answer
+		if r.err != nil {
+			a.Failing = now.Sub(r.failing)
+		}
+		return a, true
+	}
+	if r.tried.IsZero() || r.err == nil && r.value == nil {
+		return plan.Answer{}, false
+	}
+	if r.mutates {
+		return r.answer(now), true
+	}
+	if q.follower.mode == spec.Pinned {
+		return plan.Answer{}, false
+	}
+	scheduled := !r.tried.Before(q.since)
+	young := r.err == nil && now.Sub(r.read) <= q.follower.every
+	if !scheduled && !young {
+		return plan.Answer{}, false
+	}
+	f.cache.touch(r)
+	return r.answer(now), true
+}
+
+// reopen sets when an object whose stores cannot all be opened is woken to try
+// it again.
+func (f *Feed) reopen(fo *follower, failed map[plan.Key]error, now time.Time) {
+	fo.failed = failed
+	if len(failed) == 0 {
+		fo.failures = 0
+		f.schedule.remove(fo)
+		return
+	}
+	fo.failures++
+	every := fo.every
+	if fo.mode == spec.Pinned {
+		every = 0
+	}
+	var first time.Time
+	for key, err := range failed {
+		offset := phase(fo.id.String(), key.Ref, every)
+		due := again(err, fo.failures, now, now, every, offset)
+		if !due.IsZero() && (first.IsZero() || due.Before(first)) {
+			first = due
+		}
+	}
+	if first.IsZero() {
+		f.schedule.remove(fo)
+		return
+	}
+	f.schedule.set(fo, first)
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package feed
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lockstep-secrets/lockstep/backend"
+	"github.com/lockstep-secrets/lockstep/internal/spec"
+)
+
+// place is where in its login's queue a secret waits.
+type place uint8
+
+const (
+	nowhere place = iota
+	inRoutine
+	inUrgent
+)
+
+// demand asks for a secret to be read now. With fresh, a read that is under
+// way does not count, for it may have seen what was before. Who calls it pumps.
+func (f *Feed) demand(r *ref, fresh bool) {
+	if r.busy {
+		r.again = r.again || fresh
+		return
+	}
+	f.schedule.remove(r)
+	r.enqueue(true)
+}
+
+// enqueue puts a secret into the queue of its login, or moves it up. Who calls
+// it pumps.
+func (r *ref) enqueue(urgent bool) {
+	if r.busy || r.place == inUrgent || r.place == inRoutine && !urgent {
+		return
+	}
+	l := r.login
+	if urgent {
+		r.place = inUrgent
+		l.urgent = append(l.urgent, r)
+	} else {
+		r.place = inRoutine
+		l.routine = append(l.routine, r)
+	}
+}
+
+// pump starts as many reads as the product allows.
+func (f *Feed) pump(l *login) {
+	for f.begin != nil && l.running < max(1, l.limits.Parallel) {
+		if l.account.full() {
+			l.account.line(l)
+			return
+		}
+		batch := l.take(max(1, l.limits.Batch))
+		if len(batch) == 0 {
+			return
+		}
+		l.running++
+		l.account.running++
+		f.begin(l, batch, l.outage.refuse(time.Now()))
+	}
+}
+
+// take removes the first secrets from the queue, the urgent ones first.
+func (l *login) take(n int) []*ref {
+	var out []*ref
+	out, l.urgent = taken(out, l.urgent, inUrgent, n)
+	out, l.routine = taken(out, l.routine, inRoutine, n)
+	return out
+}
+
+// taken moves secrets from a queue to out. Those that moved to another place,
+// or that nobody follows any more, are passed over.
+func taken(out, queue []*ref, p place, n int) (_, rest []*ref) {
+	for len(queue) > 0 && len(out) < n {
+		r := queue[0]
+		queue[0] = nil
+		queue = queue[1:]
+		if r.place != p {
+			continue
+		}
+		r.place = nowhere
+		r.busy = true
+		out = append(out, r)
+	}
+	return out, queue
+}
+
+// read asks the store for a batch and tells those whom the answers concern.
+// With refused set, the store is known to be dead and is left alone.
+func (f *Feed) read(ctx context.Context, l *login, batch []*ref, refused error) {
+	results := f.results(ctx, l, batch, refused)
+
+	f.mu.Lock()
+	var wake []spec.ID
+	alive := ctx.Err() == nil
+	if alive && refused == nil && l.outage.note(batch, results, time.Now()) {
+		f.revive(l)
+	}
+	for i, r := range batch {
+		r.busy = false
+		if alive && len(r.asked) > 0 {
+			wake = append(wake, f.settled(r, results[i])...)
+		}
+	}
+	l.running--
+	f.release(l.account)
+	f.pump(l)
+	f.collect(l)
+	f.nudge()
+	f.mu.Unlock()
+
+	slices.SortFunc(wake, compareIDs)
+	for _, id := range slices.Compact(wake) {
+		f.opts.Wake(id)
+	}
+}
+
+func (f *Feed) results(ctx context.Context, l *login, batch []*ref, refused error) []backend.Result {
+	refs := make([]backend.Ref, len(batch))
+	for i, r := range batch {
+		refs[i] = r.ref
+	}
+	if refused != nil {
+		out := make([]backend.Result, len(refs))
+		for i, r := range refs {
+			out[i] = backend.Result{Ref: r, Err: refused}
+		}
+		return out
+	}
+	ctx, cancel := context.WithTimeout(ctx, f.opts.Timeout)
+	defer cancel()
+	return l.store.Read(ctx, refs)
+}
+
+// settled takes an answer in and returns whom it concerns.
+func (f *Feed) settled(r *ref, result backend.Result) []spec.ID {
+	now := time.Now()
+	r.news = f.record(r, result, now) || r.news
+	if r.again {
+		// Whoever forced the read must not get what was read before that.
+		r.again = false
+		r.enqueue(true)
+		return nil
+	}
+	r.every = r.shortest()
+	answer := r.fresh(result, now)
+	news := r.news
+	r.news = false
+	var wake []spec.ID
+	for q := range r.asked {
+		if q.tell(&answer, news) {
+			wake = append(wake, q.follower.id)
+		}
+	}
+	f.reschedule(r, now)
+	return wake
+}
+
+func compareIDs(a, b spec.ID) int {
+	return cmp.Or(
+		strings.Compare(string(a.Dialect), string(b.Dialect)), strings.Compare(a.Kind, b.Kind),
+		strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name),
+	)
+}

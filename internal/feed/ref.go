@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package feed
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"io"
+	"time"
+
+	"github.com/lockstep-secrets/lockstep/backend"
+	"github.com/lockstep-secrets/lockstep/internal/outcome"
+	"github.com/lockstep-secrets/lockstep/internal/plan"
+	"github.com/lockstep-secrets/lockstep/internal/spec"
+)
+
+// ref is one remote secret that somebody follows.
+type ref struct {
+	ref   backend.Ref
+	login *login
+	asked map[*question]struct{}
+	// every is the shortest interval of those who follow it, and 0 when all
+	// of them are pinned. It grows only when an answer comes.
+	every time.Duration
+	slot
+
+	place place // in the queue of the login
+	busy  bool  // a read is under way
+	again bool  // it must be read once more, because the read under way began too early
+	news  bool  // an answer that was superseded by again was news
+
+	tried    time.Time // when the last answer came, good or bad; zero before the first
+	read     time.Time // when the last good one came
+	digest   [sha256.Size]byte
+	value    *backend.Secret // the last good one; nil when it was dropped from the cache
+	mutates  bool
+	err      error
+	failing  time.Time // since when; zero when it does not
+	failures int
+
+	older, newer *ref // in the cache
+	size         int
+}
+
+// answer is what is known now.
+func (r *ref) answer(now time.Time) plan.Answer {
+	if r.err == nil {
+		return plan.Answer{Secret: *r.value}
+	}
+	failing := now.Sub(r.failing)
+	if r.value != nil && outcome.Transient(backend.CodeOf(r.err)) {
+		return plan.Answer{Secret: *r.value, Stale: r.err, Failing: failing}
+	}
+	return plan.Answer{Err: r.err, Failing: failing}
+}
+
+// fresh is the answer for those who wait, even when the value is too large for
+// the cache.
+func (r *ref) fresh(result backend.Result, now time.Time) plan.Answer {
+	if result.Err == nil {
+		return plan.Answer{Secret: result.Secret}
+	}
+	return r.answer(now)
+}
+
+// record remembers an answer, and reports whether it is news: another value,
+// another failure, or an end of failing.
+func (f *Feed) record(r *ref, result backend.Result, now time.Time) (news bool) {
+	before := r.err
+	r.tried = now
+	if result.Err != nil {
+		if r.failures == 0 {
+			r.failing = now
+		}
+		r.failures++
+		r.err = result.Err
+		if outcome.Retry(backend.CodeOf(r.err)) != outcome.AfterPause {
+			// The store answered, and it is not the value any more: an outage
+			// later must not bring that back.
+			f.cache.drop(r)
+			r.mutates = false
+		}
+		return !sameFailure(before, r.err)
+	}
+	digest := digestOf(f.key, result.Secret)
+	news = before != nil || digest != r.digest
+	r.err, r.failing, r.failures = nil, time.Time{}, 0
+	r.read, r.digest, r.mutates = now, digest, result.Secret.ReadMutates
+	f.cache.put(r, result.Secret)
+	return news
+}
+
+// sameFailure reports whether two failures mean the same to those who follow.
+// A store in trouble words it in many ways.
+func sameFailure(a, b error) bool {
+	if a == nil || backend.CodeOf(a) != backend.CodeOf(b) {
+		return false
+	}
+	return outcome.Transient(backend.CodeOf(b)) || a.Error() == b.Error()
+}
+
+// hurry makes a secret follow an interval that is shorter than all others.
+func (f *Feed) hurry(r *ref, fo *follower) {
+	if fo.mode == spec.Periodic && (r.every == 0 || fo.every < r.every) {
+		r.every = fo.every
+		f.reschedule(r, time.Now())
+	}
+}
+
+// shortest is the interval of those who follow a secret.
+func (r *ref) shortest() time.Duration {
+	var out time.Duration
+	for q := range r.asked {
+		if fo := q.follower; fo.mode == spec.Periodic && (out == 0 || fo.every < out) {
+			out = fo.every
+		}
+	}
+	return out
+}
+
+// owed reports whether a pinned object waits for the end of a failure.
+func (r *ref) owed() bool {
+	for q := range r.asked {
+		if q.owed {
+			return true
+		}
+	}
+	return false
+}
+
+// leave ends that an object follows a secret.
+func (f *Feed) leave(q *question) {
+	q.forget()
+	r := q.ref
+	delete(r.asked, q)
+	if len(r.asked) > 0 {
+		return
+	}
+	f.schedule.remove(r)
+	f.cache.drop(r)
+	r.place = nowhere
+	delete(r.login.refs, r.ref)
+	delete(r.login.outage.refs, r)
+	f.collect(r.login)
+}
+
+// digestOf is a keyed digest of the bytes of a secret.
+func digestOf(key []byte, s backend.Secret) (out [sha256.Size]byte) {
+	h := hmac.New(sha256.New, key)
+	put := func(v backend.Value) {
+		var head [9]byte
+		if v.IsSet() {
+			head[0] = 1 // absent is not empty
+		}
+		binary.BigEndian.PutUint64(head[1:], uint64(v.Len())) //nolint:gosec // a length is not negative
+		_, _ = h.Write(head[:])
+		_, _ = h.Write(v.Reveal())
+	}
+	put(s.Payload)
+	for _, name := range s.FieldNames() {
+		var n [8]byte
+		binary.BigEndian.PutUint64(n[:], uint64(len(name)))
+		_, _ = h.Write(n[:])
+		_, _ = io.WriteString(h, name)
+		put(s.Fields[name])
+	}
+	h.Sum(out[:0])
+	return out
+}
+
+// sizeOf is how many bytes a secret takes in the cache, roughly.
+func sizeOf(s backend.Secret) int {
+	n := 256 + s.Payload.Len()
+	for name, v := range s.Fields {
+		n += 64 + len(name) + v.Len()
+	}
+	return n
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package feed
+
+import (
+	"container/heap"
+	"hash/fnv"
+	"math/rand/v2"
+	"time"
+
+	"github.com/lockstep-secrets/lockstep/backend"
+	"github.com/lockstep-secrets/lockstep/internal/outcome"
+)
+
+// phase is where in its interval a secret is read. It depends on nothing but
+// the secret, so reads are spread by construction, and a restart needs no
+// record and makes no burst.
+func phase(quota string, r backend.Ref, every time.Duration) time.Duration {
+	if every <= 0 {
+		return 0
+	}
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(quota + "\x00" + r.Path + "\x00" + r.Kind + "\x00" + r.Version + "\x00" + r.Args + "\x00" + r.Owner))
+	_, _ = h.Write([]byte{byte(r.Part)})
+	return time.Duration(h.Sum64() % uint64(every)) //nolint:gosec // less than every, which is a positive int64
+}
+
+// next returns the first moment after now at which a secret is due: when the
+// wall clock, divided by the interval, leaves its phase.
+func next(now time.Time, every, phase time.Duration) time.Time {
+	past := time.Duration(now.UnixNano()) % every
+	wait := phase - past
+	if wait <= 0 {
+		wait += every
+	}
+	return now.Add(wait)
+}
+
+// again returns when to try again after an answer, or zero for never. every is
+// 0 when there is no schedule.
+func again(err error, failures int, tried, now time.Time, every, phase time.Duration) time.Time {
+	switch outcome.Retry(backend.CodeOf(err)) {
+	case outcome.AtRefresh:
+		if every > 0 {
+			return next(now, every, phase)
+		}
+	case outcome.AfterPause:
+		jitter := rand.Float64() //nolint:gosec // jitter
+		return tried.Add(outcome.Pause(failures, every, backend.RetryAfterOf(err), jitter))
+	case outcome.OnChange:
+	}
+	return time.Time{}
+}
+
+// reschedule sets when a secret is read again.
+func (f *Feed) reschedule(r *ref, now time.Time) {
+	if r.busy || r.place != nowhere {
+		return // it is rescheduled when the answer comes
+	}
+	if r.scheduled() && !r.due.After(now) {
+		return // its turn came, and must not be put off
+	}
+	var due time.Time
+	if !r.mutates && (r.every > 0 || r.owed()) {
+		due = again(r.err, r.failures, r.tried, now, r.every, phase(r.login.account.name, r.ref, r.every))
+	}
+	if due.IsZero() {
+		f.schedule.remove(r)
+		return
+	}
+	f.schedule.set(r, due)
+}
+
+// timed is what can be in a schedule: a *ref that is due to be read, or a
+// *follower whose stores are due to be opened.
+type timed interface{ at() *slot }
+
+// slot is a place in a schedule.
+type slot struct {
+	due   time.Time
+	index int // and 1; 0 when it is not in the schedule
+}
+
+func (s *slot) at() *slot       { return s }
+func (s *slot) scheduled() bool { return s.index > 0 }
+
+// schedule holds what is due when, the first one first.
+type schedule struct{ heap timedHeap }
+
+func (s *schedule) first() timed {
+	if len(s.heap) == 0 {
+		return nil
+	}
+	return s.heap[0]
+}
+
+// set makes t due at a time, whether or not it was in the schedule.
+func (s *schedule) set(t timed, due time.Time) {
+	at := t.at()
+	at.due = due
+	if at.scheduled() {
+		heap.Fix(&s.heap, at.index-1)
+		return
+	}
+	heap.Push(&s.heap, t)
+}
+
+func (s *schedule) remove(t timed) {
+	if at := t.at(); at.scheduled() {
+		heap.Remove(&s.heap, at.index-1)
+	}
+}
+
+// timedHeap implements heap.Interface.
+type timedHeap []timed
+
+func (h timedHeap) Len() int           { return len(h) }
+func (h timedHeap) Less(i, j int) bool { return h[i].at().due.Before(h[j].at().due) }
+func (h timedHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].at().index, h[j].at().index = i+1, j+1
+}
+
+// Push adds x, which is a timed.
+func (h *timedHeap) Push(x any) {
+	t, _ := x.(timed)
+	*h = append(*h, t)
+	t.at().index = len(*h)
+}
+
+// Pop takes the last one away.
+func (h *timedHeap) Pop() any {
+	last := len(*h) - 1
+	t := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	t.at().index = 0
+	return t
+}
