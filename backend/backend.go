@@ -171,7 +171,7 @@ type Config struct {
 	Raw []byte
 	// Env holds the operator's environment, for dialects that are configured
 	// by it; nil where tenants configure the store.
-	Env map[string]string
+	Env Env
 	// Fingerprint makes a token of secret bytes that can be part of an
 	// Identity. It is keyed by a random key of the process, so a token tells
 	// nothing about the bytes.

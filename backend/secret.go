@@ -89,3 +89,19 @@ func (v Value) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // MarshalText keeps the bytes out of JSON, YAML and the like.
 func (v Value) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// Env is an operator's environment by name. Some of it is secret, and nothing
+// tells which, so all of it is kept like secrets.
+type Env map[string]Value
+
+// NewEnv makes an Env of plain text.
+func NewEnv(env map[string]string) Env {
+	out := make(Env, len(env))
+	for name, text := range env {
+		out[name] = NewValue([]byte(text))
+	}
+	return out
+}
+
+// Reveal returns a variable, and "" for one that is not set.
+func (e Env) Reveal(name string) string { return string(e[name].Reveal()) }

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package all is the list of the products that Lockstep speaks to, and the
+// only place that imports them all.
+package all
+
+import (
+	"github.com/lockstep-secrets/lockstep/backend"
+	"github.com/lockstep-secrets/lockstep/backends/ibm"
+)
+
+// Drivers returns the products by name.
+func Drivers() map[string]backend.Driver {
+	return map[string]backend.Driver{
+		"ibm": ibm.Driver(),
+	}
+}
