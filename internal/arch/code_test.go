@@ -22,7 +22,7 @@ var (
 
 	// writers may call them. The last are no part of the program that runs in a
 	// cluster: they set scenes there.
-	writers = []string{"internal/cluster", "backends/kubernetes", "hack", "test"}
+	writers = []string{"internal/cluster", "backends/kubernetes", "internal/dev/plane", "hack", "test"}
 
 	// entrusted are calls that have a verb's name and are no client's: the way
 	// into internal/cluster. By package and by what stands in the code.

@@ -204,7 +204,8 @@ type DataFromItem struct {
 	// What to read: the backend's name, path or id of a secret.
 	Key string `json:"key"`
 
-	// Accepted for manifests that carry it. It never had an effect.
+	// Whether the values of the object are base64 text, to be decoded. KES accepted
+	// the field and ignored it. False when left out.
 	// +optional
 	IsBinary *bool `json:"isBinary,omitempty"`
 

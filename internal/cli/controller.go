@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/lockstep-secrets/lockstep/backends/all"
+	"github.com/lockstep-secrets/lockstep/internal/config"
+	"github.com/lockstep-secrets/lockstep/internal/controller"
+	"github.com/lockstep-secrets/lockstep/internal/diff"
+)
+
+// controller runs the controller until it is interrupted.
+func (s shell) controller() *cobra.Command {
+	cfg := config.Controller{}
+	level := slog.LevelInfo
+	cmd := &cobra.Command{
+		Use:   "controller",
+		Short: "Keep the Secrets of a cluster up to date",
+		Long: "Keep the Secrets of a cluster up to date.\n\n" +
+			"Stores of KES manifests are configured by the environment variables that Kubernetes External Secrets had,\n" +
+			"among them POLLER_INTERVAL_MILLISECONDS, INSTANCE_ID and IBM_CLOUD_SECRETS_MANAGER_API_*.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !cmd.Flags().Changed("namespaces") {
+				cfg.Namespaces = s.env.Namespaces("WATCHED_NAMESPACES")
+			}
+			if err := cfg.Validate(); err != nil {
+				return err
+			}
+			log := logger(s.err, level)
+			drivers := all.Drivers()
+			set, err := config.KESSettings(s.env, drivers)
+			if err != nil {
+				return err
+			}
+			kube, err := restConfig(cfg.Kubeconfig)
+			if err != nil {
+				return err
+			}
+			return controller.Run(cmd.Context(), cfg, kube, []controller.Dialect{controller.KES(set)}, drivers, log)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&cfg.Kubeconfig, "kubeconfig", s.env["KUBECONFIG"], "kubeconfig file; without one the pod's service account is used")
+	f.StringSliceVar(&cfg.Namespaces, "namespaces", nil, "namespaces to look after; all when empty (default $WATCHED_NAMESPACES)")
+	f.StringSliceVar(&cfg.Dialects, "dialects", []string{config.KES}, "dialects of manifests to serve")
+	f.StringVar(&cfg.MetricsAddress, "metrics-bind-address", ":8080", "address of the metrics; 0 turns them off")
+	f.StringVar(&cfg.HealthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 turns them off")
+	f.BoolVar(&cfg.LeaderElect, "leader-elect", true, "let only one of several replicas work")
+	f.StringVar(&cfg.LeaderElectionNamespace, "leader-election-namespace", "", "namespace of the lease; the pod's own when empty")
+	f.StringVar(&cfg.Adopt, "adopt", string(diff.AdoptMerge), "what becomes of foreign keys in a Secret that is taken over: merge keeps them, replace does not")
+	f.TextVar(&level, "log-level", level, "debug, info, warn or error")
+	return cmd
+}
+
+// logger makes the one logger, and gives it to the libraries that have their
+// own.
+func logger(to io.Writer, level slog.Level) logr.Logger {
+	log := logr.FromSlogHandler(slog.NewJSONHandler(to, &slog.HandlerOptions{Level: level}))
+	ctrl.SetLogger(log)
+	klog.SetLogger(log)
+	return log
+}
+
+// restConfig finds the cluster.
+func restConfig(kubeconfig string) (*rest.Config, error) {
+	if kubeconfig == "" {
+		c, err := rest.InClusterConfig()
+		if err != nil {
+			return nil, fmt.Errorf("--kubeconfig: none given, and this is not a pod: %w", err)
+		}
+		return c, nil
+	}
+	c, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("--kubeconfig: %w", err)
+	}
+	return c, nil
+}

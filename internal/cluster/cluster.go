@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package cluster is the only code that writes to the API server. It carries
+// out what diff and the dialects decided, and decides nothing itself.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/lockstep-secrets/lockstep/backend"
+	"github.com/lockstep-secrets/lockstep/internal/diff"
+	"github.com/lockstep-secrets/lockstep/internal/spec"
+)
+
+// Writer writes Secrets and statuses.
+type Writer struct {
+	Client client.Client
+}
+
+// Apply carries changes out, in order, and returns the ResourceVersion of the
+// Secret that is there in the end.
+//
+// A change is refused with Conflict when the Secret is no longer what the
+// change was computed for. Secrets are written whole and not by server-side
+// apply, which cannot remove keys that another client's update wrote.
+func (w Writer) Apply(ctx context.Context, manager string, changes []diff.Change) (resourceVersion string, _ error) {
+	for _, c := range changes {
+		obj := object(c.Secret)
+		var err error
+		switch c.Verb {
+		case diff.Create:
+			obj.UID, obj.ResourceVersion = "", ""
+			err = w.Client.Create(ctx, obj, client.FieldOwner(manager))
+		case diff.Update:
+			err = w.Client.Update(ctx, obj, client.FieldOwner(manager))
+		case diff.Delete:
+			err = client.IgnoreNotFound(w.Client.Delete(ctx, obj, client.Preconditions{
+				UID: &obj.UID, ResourceVersion: &obj.ResourceVersion,
+			}))
+		}
+		if err != nil {
+			return "", err
+		}
+		resourceVersion = obj.ResourceVersion
+	}
+	return resourceVersion, nil
+}
+
+// Status writes the status of an object if it differs from before, and does
+// nothing else to the object.
+func (w Writer) Status(ctx context.Context, before, after client.Object) error {
+	return client.IgnoreNotFound(w.Client.Status().Patch(ctx, after, client.MergeFrom(before)))
+}
+
+// Issue words an error of the API server for the status of an object.
+func Issue(name string, err error) spec.Issue {
+	out := spec.Issue{Where: "Secret", Code: backend.Unknown, Message: fmt.Sprintf("Secret %q cannot be written", name)}
+	var status apierrors.APIStatus
+	switch {
+	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
+		out.Code = backend.Conflict
+		out.Message = fmt.Sprintf("Secret %q was changed by somebody else at the same time", name)
+	case apierrors.IsInvalid(err) && errors.As(err, &status):
+		// The API server writes no value of a Secret into its messages.
+		out.Message = status.Status().Message
+	case apierrors.IsForbidden(err):
+		out.Message = fmt.Sprintf("Secret %q cannot be written: Lockstep is not allowed to; see the RBAC manifests", name)
+	}
+	return out
+}
+
+// object turns the value into an object.
+func object(s spec.Secret) *corev1.Secret {
+	out := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace:       s.Namespace,
+			Name:            s.Name,
+			UID:             types.UID(s.UID),
+			ResourceVersion: s.ResourceVersion,
+			Labels:          s.Labels,
+			Annotations:     s.Annotations,
+			Finalizers:      s.Finalizers,
+		},
+		Type:      corev1.SecretType(s.Type),
+		Data:      make(map[string][]byte, len(s.Data)),
+		Immutable: s.Immutable,
+	}
+	for k, v := range s.Data {
+		out.Data[k] = v.Reveal()
+	}
+	for _, o := range s.Owners {
+		ref := metav1.OwnerReference{APIVersion: o.APIVersion, Kind: o.Kind, Name: o.Name, UID: types.UID(o.UID)}
+		if o.Controller {
+			ref.Controller = &o.Controller
+		}
+		out.OwnerReferences = append(out.OwnerReferences, ref)
+	}
+	return out
+}
+
+// Object is the Secret that a change leads to, for printing.
+func Object(s spec.Secret) *corev1.Secret { return object(s) }
