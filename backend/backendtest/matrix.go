@@ -57,7 +57,7 @@ func appendResults(name string, results []Result) error {
 		b.Write(line)
 		b.WriteByte('\n')
 	}
-	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) // #nosec G304 -- the developer names the file
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // the developer names the file
 	if err != nil {
 		return err
 	}

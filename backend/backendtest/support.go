@@ -146,7 +146,7 @@ func causes(err error) []error {
 		return nil
 	}
 	out := []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // walks the tree itself
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {
 			out = append(out, causes(e)...)
 		}

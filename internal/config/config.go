@@ -15,7 +15,7 @@ import (
 	"github.com/lockstep-secrets/lockstep/internal/diff"
 )
 
-// Dialects that can be served, by the names the --dialects flag takes.
+// KES is the dialect of Kubernetes External Secrets, as --dialects names it.
 const KES = "kes"
 
 // Controller is the configuration of the controller.

@@ -50,7 +50,7 @@ func (d *base64Decoder) take(c byte) bool {
 	d.bits = d.bits<<6 | uint32(six)
 	if d.n += 6; d.n >= 8 {
 		d.n -= 8
-		d.out = append(d.out, byte(d.bits>>d.n))
+		d.out = append(d.out, byte(d.bits>>d.n)) //nolint:gosec // the low byte is what is wanted
 	}
 	return true
 }
