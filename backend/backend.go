@@ -88,9 +88,11 @@ type Found struct {
 
 // A Prober tells cheaply whether secrets changed, without reading a value.
 type Prober interface {
-	// Probe returns one token for each ref, in order. An equal token means an
-	// unchanged secret; an empty one means that nothing can be told and the
-	// secret must be read.
+	// Probe returns for each ref, in order, the Version that a Read would
+	// answer with now. An empty one means that nothing can be told and the
+	// secret must be read; so does PermissionDenied for the whole call. It
+	// never costs more requests than reading the refs would, and never changes
+	// a secret: it is the only way to follow those that reading changes.
 	Probe(ctx context.Context, refs []Ref) ([]string, error)
 }
 

@@ -127,7 +127,7 @@ func (w *world) sync(ctx context.Context) (map[string]string, error) {
 		changes = done
 		w.es.Status = kes.Status(w.es, out, w.now)
 	}
-	w.quiet = w.es.Status == before
+	w.quiet = kes.SameStatus(w.es.Status, before)
 	var verbs strings.Builder
 	for _, c := range changes {
 		fmt.Fprintln(&verbs, c.Verb)

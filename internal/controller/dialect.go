@@ -28,6 +28,9 @@ type Dialect struct {
 	// Synced reports whether the status says that the present generation is in
 	// place.
 	Synced func(client.Object) bool
+	// Held returns the versions that the status says the Secret holds of
+	// secrets that reading changes, by the refs' names.
+	Held func(client.Object) map[string]string
 	// Report returns the object with the status to show, or nil when it shows
 	// that already.
 	Report func(client.Object, outcome.Outcome, time.Time) client.Object
@@ -48,10 +51,11 @@ func KES(set kes.Settings) Dialect {
 			return kes.Permit(as(o), ns, set)
 		},
 		Synced: func(o client.Object) bool { return kes.Synced(as(o)) },
+		Held:   func(o client.Object) map[string]string { return as(o).Status.Versions },
 		Report: func(o client.Object, out outcome.Outcome, now time.Time) client.Object {
 			es := as(o)
 			status := kes.Status(es, out, now)
-			if status == es.Status {
+			if kes.SameStatus(status, es.Status) {
 				return nil
 			}
 			next := es.DeepCopy()

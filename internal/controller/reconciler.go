@@ -69,6 +69,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	}
 	r.Feed.Follow(ctx, feed.Subscription{
 		Owner: s.Object.ID(), Plan: p, Stores: in.Stores, Every: s.Refresh.Every, Mode: s.Refresh.Mode,
+		Held: held(p, r.Dialect.Held(obj), facts.Synced && stands(s, in.Current)),
 	}, r.Gatherer.Credentials)
 	if !known && facts.Synced && stands(s, in.Current) {
 		// A restart or a new leader: it waits for its phase, so that a restart
@@ -122,6 +123,21 @@ func (r *Reconciler) forget(req reconcile.Request) {
 	if id, ok := r.targets.remove(req); ok {
 		r.Feed.Forget(id)
 	}
+}
+
+// held are the versions that the object's Secret holds already, while it
+// stands.
+func held(p plan.Plan, versions map[string]string, stands bool) map[plan.Key]string {
+	if len(versions) == 0 || !stands {
+		return nil
+	}
+	out := map[plan.Key]string{}
+	for _, key := range p.Keys() {
+		if v := versions[key.Ref.String()]; v != "" {
+			out[key] = v
+		}
+	}
+	return out
 }
 
 // stands reports whether the Secret is there and the object's.

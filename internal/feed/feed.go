@@ -50,6 +50,9 @@ type Subscription struct {
 	Stores map[spec.StoreKey]spec.Store
 	Every  time.Duration
 	Mode   spec.Mode
+	// Held are the versions that the object's Secret holds of secrets that
+	// reading changes, as far as they are known from an earlier process.
+	Held map[plan.Key]string
 }
 
 // Feed reads remote secrets for objects that follow them.
@@ -60,7 +63,9 @@ type Feed struct {
 	mu sync.Mutex
 	// begin starts a read. It is nil outside Run, to whose context reads
 	// belong: they serve many, and end with none of them.
-	begin     func(l *login, batch []*ref, refused error)
+	begin func(l *login, batch []*ref, refused error)
+	// look starts a probe, likewise.
+	look      func(l *login, batch []*ref, refused error)
 	work      sync.WaitGroup
 	kick      chan struct{}
 	logins    map[string]*login
@@ -101,6 +106,9 @@ func (f *Feed) Run(ctx context.Context) {
 	f.begin = func(l *login, batch []*ref, refused error) {
 		f.work.Go(func() { f.read(ctx, l, batch, refused) })
 	}
+	f.look = func(l *login, batch []*ref, refused error) {
+		f.work.Go(func() { f.probe(ctx, l, batch, refused) })
+	}
 	for _, l := range f.logins {
 		f.pump(l)
 	}
@@ -126,7 +134,7 @@ func (f *Feed) Run(ctx context.Context) {
 // halt sees to it that no read begins any more, and waits for the others.
 func (f *Feed) halt() {
 	f.mu.Lock()
-	f.begin = nil
+	f.begin, f.look = nil, nil
 	f.mu.Unlock()
 	f.work.Wait()
 }
@@ -155,7 +163,11 @@ func (f *Feed) dispatch() (time.Duration, []spec.ID) {
 		f.schedule.remove(next)
 		switch t := next.(type) {
 		case *ref:
-			t.enqueue(false)
+			if t.probed(now) {
+				t.line()
+			} else {
+				t.enqueue(false)
+			}
 			asked[t.login] = struct{}{}
 		case *follower:
 			wake = append(wake, t.id)
@@ -163,6 +175,7 @@ func (f *Feed) dispatch() (time.Duration, []spec.ID) {
 	}
 	for l := range asked {
 		f.pump(l)
+		f.ask(l)
 	}
 	return wait, wake
 }
@@ -200,6 +213,7 @@ func (f *Feed) Follow(ctx context.Context, sub Subscription, creds func(namespac
 		if changed {
 			q.since = now
 		}
+		r.hold(sub.Held[key])
 		fo.questions[key] = q
 		f.hurry(r, fo)
 	}

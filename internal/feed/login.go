@@ -8,6 +8,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"slices"
+	"time"
 
 	"github.com/lockstep-secrets/lockstep/backend"
 	"github.com/lockstep-secrets/lockstep/internal/plan"
@@ -28,6 +30,11 @@ type login struct {
 	openings int  // Follow calls that hold the login but have no ref in it yet
 	lined    bool // it is in the line of its account
 	outage   outage
+
+	prober  bool      // it can tell changes without reading
+	probes  []*ref    // due to be probed
+	probing bool      // a probe is under way
+	blind   time.Time // until then the prober is known to tell nothing
 }
 
 // account is what a limit of the product applies to, with all its logins.
@@ -125,6 +132,7 @@ func (f *Feed) login(ctx context.Context, key spec.StoreKey, s spec.Store, creds
 		name: name, account: a, limits: b.Limits, refs: map[backend.Ref]*ref{},
 		store: backend.NewStore(key.Name, b, a.quota), openings: 1,
 	}
+	l.prober = slices.Contains(l.store.Capabilities(), backend.CanProbe)
 	f.logins[name] = l
 	return l, nil
 }
@@ -158,7 +166,7 @@ func (f *Feed) settle(l *login) {
 
 // collect lets go of a login that nobody uses any more.
 func (f *Feed) collect(l *login) {
-	if len(l.refs) > 0 || l.openings > 0 || l.running > 0 || f.logins[l.name] != l {
+	if len(l.refs) > 0 || l.openings > 0 || l.running > 0 || l.probing || f.logins[l.name] != l {
 		return
 	}
 	delete(f.logins, l.name)

@@ -18,6 +18,7 @@ type place uint8
 
 const (
 	nowhere place = iota
+	inProbe       // of all that are due together
 	inRoutine
 	inUrgent
 )
@@ -115,24 +116,22 @@ func (f *Feed) read(ctx context.Context, l *login, batch []*ref, refused error) 
 	f.nudge()
 	f.mu.Unlock()
 
-	slices.SortFunc(wake, compareIDs)
-	for _, id := range slices.Compact(wake) {
+	f.wake(wake)
+}
+
+// wake tells each object once.
+func (f *Feed) wake(ids []spec.ID) {
+	slices.SortFunc(ids, compareIDs)
+	for _, id := range slices.Compact(ids) {
 		f.opts.Wake(id)
 	}
 }
 
 func (f *Feed) results(ctx context.Context, l *login, batch []*ref, refused error) []backend.Result {
-	refs := make([]backend.Ref, len(batch))
-	for i, r := range batch {
-		refs[i] = r.ref
-	}
 	if refused != nil {
-		out := make([]backend.Result, len(refs))
-		for i, r := range refs {
-			out[i] = backend.Result{Ref: r, Err: refused}
-		}
-		return out
+		return outcomes(batch, refused)
 	}
+	refs := refsOf(batch)
 	ctx, cancel := context.WithTimeout(ctx, f.opts.Timeout)
 	defer cancel()
 	return l.store.Read(ctx, refs)

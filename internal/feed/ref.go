@@ -30,14 +30,17 @@ type ref struct {
 	again bool  // it must be read once more, because the read under way began too early
 	news  bool  // an answer that was superseded by again was news
 
-	tried    time.Time // when the last answer came, good or bad; zero before the first
-	read     time.Time // when the last good one came
-	digest   [sha256.Size]byte
-	value    *backend.Secret // the last good one; nil when it was dropped from the cache
-	mutates  bool
-	err      error
-	failing  time.Time // since when; zero when it does not
-	failures int
+	tried     time.Time // when the last answer came, good or bad; zero before the first
+	read      time.Time // when the last good one came
+	digest    [sha256.Size]byte
+	value     *backend.Secret // the last good one; nil when it was dropped from the cache
+	mutates   bool            // reading changes it: it is never polled, only probed
+	version   string          // what a probe says as long as the last good one is current
+	strange   int             // probes in a row that said otherwise right after a read
+	confirmed bool            // a probe came since the last read
+	err       error
+	failing   time.Time // since when; zero when it does not
+	failures  int
 
 	older, newer *ref // in the cache
 	size         int
@@ -87,6 +90,7 @@ func (f *Feed) record(r *ref, result backend.Result, now time.Time) (news bool) 
 	news = before != nil || digest != r.digest
 	r.err, r.failing, r.failures = nil, time.Time{}, 0
 	r.read, r.digest, r.mutates = now, digest, result.Secret.ReadMutates
+	r.version, r.confirmed = result.Secret.Version, false
 	f.cache.put(r, result.Secret)
 	return news
 }

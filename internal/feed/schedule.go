@@ -25,6 +25,15 @@ func phase(quota string, r backend.Ref, every time.Duration) time.Duration {
 	return time.Duration(h.Sum64() % uint64(every)) //nolint:gosec // less than every, which is a positive int64
 }
 
+// phase is where in its interval a secret is due. Those that are probed are
+// due together, for one probe tells of all.
+func (r *ref) phase(now time.Time) time.Duration {
+	if r.probed(now) {
+		return phase(r.login.account.name, backend.Ref{}, r.every)
+	}
+	return phase(r.login.account.name, r.ref, r.every)
+}
+
 // next returns the first moment after now at which a secret is due: when the
 // wall clock, divided by the interval, leaves its phase.
 func next(now time.Time, every, phase time.Duration) time.Time {
@@ -61,8 +70,8 @@ func (f *Feed) reschedule(r *ref, now time.Time) {
 		return // its turn came, and must not be put off
 	}
 	var due time.Time
-	if !r.mutates && (r.every > 0 || r.owed()) {
-		due = again(r.err, r.failures, r.tried, now, r.every, phase(r.login.account.name, r.ref, r.every))
+	if r.login.prober && r.every > 0 || !r.mutates && (r.every > 0 || r.owed()) {
+		due = again(r.err, r.failures, r.tried, now, r.every, r.phase(now))
 	}
 	if due.IsZero() {
 		f.schedule.remove(r)

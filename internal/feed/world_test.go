@@ -38,6 +38,7 @@ type world struct {
 	gates      map[string]chan struct{}
 	linger     time.Duration // how long a read takes after its end
 	hook       func()        // called while a store is opened that says "hook"
+	prober     *prober       // nil when the store has none
 }
 
 // seen is one ref of one Read as the backend saw it.
@@ -87,6 +88,9 @@ func (w *world) start() {
 func (w *world) restart() *world {
 	w.stop()
 	n := newWorld(w.t, w.memory, Options{})
+	if w.prober != nil {
+		n.prober = &prober{}
+	}
 	n.start()
 	return n
 }
@@ -113,6 +117,11 @@ func (w *world) open(ctx context.Context, cfg backend.Config, creds backend.Cred
 	}
 	b, id, err := w.memory.Open(ctx, cfg, creds, c)
 	b.Reader = recorder{b.Reader, w, id.Login}
+	own := b.Prober
+	b.Prober = nil
+	if w.prober != nil {
+		b.Prober = via{w.prober, own}
+	}
 	return b, id, err
 }
 

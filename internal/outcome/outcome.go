@@ -48,6 +48,9 @@ type Outcome struct {
 	Where   string
 	Message string
 	Written bool
+	// Versions are what the Secret holds of secrets that reading changes; they
+	// count only when Ready is IsReady.
+	Versions map[string]string
 	// Again is when to look without being woken; 0 is never.
 	Again time.Duration
 	// Backoff asks to try again after a pause that grows.
@@ -85,7 +88,7 @@ func Decide(f Facts) Outcome {
 	if f.Refused != nil {
 		return failed(*f.Refused)
 	}
-	good := Outcome{Ready: IsReady, Written: f.Written}
+	good := Outcome{Ready: IsReady, Written: f.Written, Versions: f.Desired.Versions}
 	if f.Desired.Stale != nil {
 		return tolerated(*f.Desired.Stale, f, good)
 	}

@@ -33,6 +33,8 @@ type Desired struct {
 	// Problems are entries that could not be filled, in the order of the
 	// manifest. With a problem, nothing is written.
 	Problems []Problem
+	// Versions are those of secrets that reading changes, by their names.
+	Versions map[string]string
 	// Stale is set when a part of the data is the last good one because its
 	// store does not answer. Of several it is the one that fails longest.
 	Stale *Problem
@@ -72,12 +74,24 @@ func Secret(s spec.Spec, in spec.Inputs, p plan.Plan, answers plan.Snapshot, dri
 			continue
 		}
 		maps.Copy(d.Data, data)
+		d.note(key.Ref, a.Secret)
 	}
 	maps.Copy(d.Data, s.Target.Template.Overrides)
 	if len(d.Problems) == 0 {
 		d.Problems = append(d.Problems, check(s.Target.Name, d.Data)...)
 	}
 	return d
+}
+
+// note keeps the version of a secret that reading changes.
+func (d *Desired) note(ref backend.Ref, s backend.Secret) {
+	if !s.ReadMutates || s.Version == "" {
+		return
+	}
+	if d.Versions == nil {
+		d.Versions = map[string]string{}
+	}
+	d.Versions[ref.String()] = s.Version
 }
 
 // fill returns the keys of the Secret that one entry brings.

@@ -232,4 +232,10 @@ type ExternalSecretStatus struct {
 	// The generation of the spec that the attempt was made for.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// Of secrets that reading changes, such as IAM credentials whose API key is
+	// not reused: the versions that the Secret holds, so that a restart of the
+	// controller is no reason to read them again.
+	// +optional
+	Versions map[string]string `json:"versions,omitempty"`
 }

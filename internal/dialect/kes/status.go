@@ -3,6 +3,7 @@
 package kes
 
 import (
+	"maps"
 	"regexp"
 	"strings"
 	"time"
@@ -31,14 +32,21 @@ func Status(es *v1.ExternalSecret, o outcome.Outcome, now time.Time) v1.External
 		return out
 	}
 	out.ObservedGeneration = es.Generation
-	out.Status = success
 	if o.Ready == outcome.NotReady {
 		out.Status = oneLine("ERROR, " + o.Message)
+	} else {
+		out.Status, out.Versions = success, o.Versions
 	}
-	if out != es.Status || o.Written {
+	if !SameStatus(out, es.Status) || o.Written {
 		out.LastSync = now.UTC().Format(lastSync)
 	}
 	return out
+}
+
+// SameStatus reports whether two statuses say the same.
+func SameStatus(a, b v1.ExternalSecretStatus) bool {
+	return a.LastSync == b.LastSync && a.Status == b.Status && a.ObservedGeneration == b.ObservedGeneration &&
+		maps.Equal(a.Versions, b.Versions)
 }
 
 // oneLine brings a message to the form that KES statuses have.

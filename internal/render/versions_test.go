@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package render_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lockstep-secrets/lockstep/internal/plan"
+	"github.com/lockstep-secrets/lockstep/internal/spec"
+)
+
+func TestVersions(t *testing.T) {
+	versioned := func(a plan.Answer, version string, mutates bool) plan.Answer {
+		a.Secret.Version, a.Secret.ReadMutates = version, mutates
+		return a
+	}
+	got := rendered(spec.Spec{Entries: []spec.Entry{data("a", "plain"), data("b", "mutates"), data("c", "nameless")}}, map[string]plan.Answer{
+		"plain":    versioned(text("x"), "7", false),
+		"mutates":  versioned(text("y"), "8", true),
+		"nameless": versioned(text("z"), "", true),
+	}, drivers())
+	want := map[string]string{"mutates": "8"}
+	if diff := cmp.Diff(want, got.Versions); diff != "" {
+		t.Errorf("only what reading changes, and only where there is a version:\n-want, +got:\n%s", diff)
+	}
+}
