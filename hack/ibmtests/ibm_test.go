@@ -40,7 +40,7 @@ func TestIBMIntegrationTests(t *testing.T) {
 		t.Fatal(err)
 	}
 	binary, report := filepath.Join(dir, "ibm.test"), filepath.Join(dir, "report.xml")
-	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-tags", "integration", "-o", binary, ibmPackage)
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-tags", "integration", "-o", binary, ibmPackage) // #nosec G204 -- of a folder of this test
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("IBM's tests do not compile: %v\n%s", err, out)
 	}
@@ -54,6 +54,7 @@ func TestIBMIntegrationTests(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	// #nosec G204 -- what was just built
 	run := exec.CommandContext(t.Context(), binary, "-ginkgo.seed=1", "-ginkgo.noColor", "-ginkgo.reportFile="+report,
 		"-ginkgo.focus=^(.*)SecretsManagerV2 (Integration|Manual) Tests")
 	run.Dir = work

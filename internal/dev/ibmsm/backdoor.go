@@ -16,7 +16,8 @@ type Seed struct {
 	Name  string
 	Type  string // "arbitrary" when empty
 	Group string // name of the group, made if it is missing; "default" when empty
-	// Fields are the type's own: payload; username, password, rotation; data.
+	// Fields are the type's own, as the API takes them: payload; username, password; data; ttl, reuse_api_key; ... What the
+	// service makes itself may be given too: api_key, credentials, credentials_content, a certificate and its parts.
 	Fields         map[string]any
 	Description    string
 	Labels         []string
@@ -61,7 +62,7 @@ func (s *Server) Put(seed Seed) (id string, err error) {
 	for k, v := range own {
 		body[k] = v
 	}
-	sec, apiErr := s.store.create(body, backdoorUser, now)
+	sec, apiErr := s.store.create(body, opPut, backdoorUser, now)
 	if apiErr != nil {
 		return "", fmt.Errorf("secret %q: %w", seed.Name, apiErr)
 	}
@@ -70,7 +71,7 @@ func (s *Server) Put(seed Seed) (id string, err error) {
 
 // revise rotates if one of the given values differs from the current one.
 func (st *store) revise(sec *secret, own fields, now time.Time) error {
-	sec.settle(now)
+	st.settle(sec, now)
 	t := secretTypes[sec.typ]
 	body, changed := fields{}, false
 	for _, r := range t.fields {
@@ -79,10 +80,10 @@ func (st *store) revise(sec *secret, own fields, now time.Time) error {
 			continue
 		}
 		differs := !sameData(fields{r.name: v}, fields{r.name: sec.current().data[r.name]})
-		if r.rotate == never && differs {
+		if r.at(opPutRotate) == never && differs {
 			return fmt.Errorf("secret %q: %s cannot be changed by a new version", sec.name, r.name)
 		}
-		if r.rotate != never {
+		if r.at(opPutRotate) != never {
 			body[r.name] = v
 		}
 		changed = changed || differs
@@ -90,14 +91,14 @@ func (st *store) revise(sec *secret, own fields, now time.Time) error {
 	if !changed {
 		return nil
 	}
-	if _, apiErr := st.rotate(sec, body, backdoorUser, now); apiErr != nil {
+	if _, apiErr := st.rotate(sec, body, opPutRotate, backdoorUser, now); apiErr != nil {
 		return fmt.Errorf("secret %q: %w", sec.name, apiErr)
 	}
 	return nil
 }
 
 // Rotate gives a secret a new version and returns the version's id. Fields are those of the API's request: payload, data,
-// or password, which is generated when it is missing.
+// or password, which is generated when it is missing; and those that the service makes itself, see [Seed].
 func (s *Server) Rotate(id string, own map[string]any) (versionID string, err error) {
 	body, err := plain(own)
 	if err != nil {
@@ -110,7 +111,7 @@ func (s *Server) Rotate(id string, own map[string]any) (versionID string, err er
 	if apiErr != nil {
 		return "", apiErr
 	}
-	v, apiErr := s.store.rotate(sec, body, backdoorUser, now)
+	v, apiErr := s.store.rotate(sec, body, opPutRotate, backdoorUser, now)
 	if apiErr != nil {
 		return "", fmt.Errorf("secret %q: %w", sec.name, apiErr)
 	}

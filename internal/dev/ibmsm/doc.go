@@ -5,10 +5,11 @@
 // tested and demonstrated through IBM's official SDK without an account.
 //
 // It is not a secret store: nothing is encrypted, nothing is kept, and the endpoints below /_standin/ ask for no
-// credentials. Bind it to 127.0.0.1. It serves the secret types in the table of types.go and answers 501 to the rest;
-// where IBM's documentation is silent it takes the stricter reading. docs/ibm-stand-in.md lists what is served, what is
-// assumed, and which of IBM's own integration tests pass (hack/ibmtests proves it).
+// credentials. Bind it to 127.0.0.1. It serves all nine secret types, but the engines behind them are its own: nothing
+// outside of it is asked, and nothing rotates by itself. Where IBM's documentation is silent it takes the stricter
+// reading. docs/ibm-stand-in.md lists what is served, what is assumed, and which of IBM's own integration tests pass
+// (hack/ibmtests proves it).
 //
-// Start with [New]; routes.go is the list of endpoints, types.go what a secret type is made of, faults.go and
-// backdoor.go what tests may do to the server from outside the protocol.
+// Start with [New]; routes.go is the list of endpoints, catalogue.go that of the secret types, faults.go, backdoor.go
+// and control.go what tests may do to the server from outside the protocol.
 package ibmsm

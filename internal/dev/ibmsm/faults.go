@@ -3,8 +3,11 @@
 package ibmsm
 
 import (
+	"bufio"
+	"cmp"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -27,8 +30,15 @@ type Fault struct {
 	Status int
 	// RetryAfter is sent as the Retry-After header as it stands: seconds or an HTTP date.
 	RetryAfter string
-	// Body replaces the service's error body.
+	// Body replaces the service's error body. With Status 200 it is an answer of the wrong shape.
 	Body string
+	// Empty answers with Status (200 when it is zero) and no body.
+	Empty bool
+	// ContentType replaces that of the answer, also of one that the request gets after all.
+	ContentType string
+	// Cut, if not zero, breaks the connection after so many bytes of the answer's body, also of one that the request gets
+	// after all; the headers promise the whole. Negative is before the first byte.
+	Cut int
 	// Hold keeps the request waiting until the fault is released or cleared, or the client goes away.
 	Hold bool
 	// Reset closes the connection without an answer (a TCP reset where the connection permits it). Go's HTTP client repeats
@@ -100,6 +110,13 @@ func (p *planted) play(w http.ResponseWriter, r *http.Request, k Kind, trace str
 		reset(w)
 		return true
 	}
+	if p.Empty {
+		if p.RetryAfter != "" {
+			w.Header().Set("Retry-After", p.RetryAfter)
+		}
+		w.WriteHeader(cmp.Or(p.Status, http.StatusOK))
+		return true
+	}
 	if p.Status == 0 {
 		return false
 	}
@@ -119,6 +136,57 @@ func (p *planted) play(w http.ResponseWriter, r *http.Request, k Kind, trace str
 	w.WriteHeader(p.Status)
 	_, _ = w.Write([]byte(p.Body)) // the client is gone; there is nobody to tell
 	return true
+}
+
+// shape changes the answer on its way out as the fault says; done, if not nil, must be called when the answer is written.
+func (p *planted) shape(w http.ResponseWriter) (shaped http.ResponseWriter, done func()) {
+	if p.Cut == 0 && p.ContentType == "" {
+		return w, nil
+	}
+	s := &shaper{ResponseWriter: w, fault: p.Fault, status: http.StatusOK}
+	return s, s.send
+}
+
+// shaper holds an answer back until it is complete.
+type shaper struct {
+	http.ResponseWriter
+	fault  Fault
+	status int
+	body   []byte
+	taken  bool // the connection was hijacked
+}
+
+func (s *shaper) WriteHeader(status int) { s.status = status }
+
+func (s *shaper) Write(b []byte) (int, error) {
+	s.body = append(s.body, b...)
+	return len(b), nil
+}
+
+// Hijack lets a fault reset the connection.
+func (s *shaper) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	s.taken = true
+	return http.NewResponseController(s.ResponseWriter).Hijack()
+}
+
+func (s *shaper) send() {
+	if s.taken {
+		return
+	}
+	if s.fault.ContentType != "" {
+		s.Header().Set("Content-Type", s.fault.ContentType)
+	}
+	n := len(s.body)
+	s.Header().Set("Content-Length", strconv.Itoa(n))
+	s.ResponseWriter.WriteHeader(s.status)
+	if s.fault.Cut != 0 {
+		n = min(n, max(0, s.fault.Cut))
+	}
+	_, _ = s.ResponseWriter.Write(s.body[:n]) // the client is gone; there is nobody to tell
+	if n < len(s.body) {
+		_ = http.NewResponseController(s.ResponseWriter).Flush() // what is not flushed is not sent either
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // reset drops the connection.

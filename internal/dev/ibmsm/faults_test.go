@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -40,7 +42,7 @@ func TestRateLimit(t *testing.T) {
 	if got, _ := get(); got != 200 {
 		t.Errorf("a second later: %d", got)
 	}
-	want := Stats{Total: 7, Kinds: map[Kind]int{KindToken: 1, KindGet: 6}, Peak: 5, Limited: 2, Reads: map[string]int{id: 6}}
+	want := Stats{Total: 7, Kinds: map[Kind]int{KindToken: 1, KindGet: 6}, Peak: 5, Limited: 2, Reads: map[string]int{id: 6}, Grants: map[string]int{"apikey": 1}, KeysMade: map[string]int{}}
 	if d := cmp.Diff(want, s.Stats()); d != "" {
 		t.Error(d)
 	}
@@ -136,6 +138,90 @@ func TestResetFault(t *testing.T) {
 	getPayload(t, api, id)
 }
 
+func TestShapedAnswers(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		fault  Fault
+		status int
+		length string // Content-Length
+		body   string
+		cut    bool
+		typ    string
+	}{
+		"wrong types":   {"a body of the test's own", Fault{Status: 200, Body: `{"id":7}`}, 200, "8", `{"id":7}`, false, "application/json"},
+		"empty":         {"no body", Fault{Empty: true}, 200, "0", "", false, ""},
+		"empty 502":     {"no body of an error", Fault{Empty: true, Status: 502}, 502, "0", "", false, ""},
+		"content type":  {"a proxy's page", Fault{Status: 200, Body: "<html>", ContentType: "text/html"}, 200, "6", "<html>", false, "text/html"},
+		"cut":           {"half a body of the test's own", Fault{Status: 200, Body: `{"id":"abc"}`, Cut: 5}, 200, "12", `{"id"`, true, "application/json"},
+		"cut to naught": {"headers only", Fault{Status: 200, Body: `{"id":"abc"}`, Cut: -1}, 200, "12", "", true, "application/json"},
+		"cut too late":  {"a body that is shorter is whole", Fault{Status: 200, Body: "{}", Cut: 5}, 200, "2", "{}", false, "application/json"},
+		"limited":       {"without Retry-After", Fault{Status: 429, Body: "{}"}, 429, "2", "{}", false, "application/json"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			s, hs := start(t, Options{})
+			s.Fail(Match{Kind: KindList}, tc.fault)
+			got, err := fetch(t, s, hs.URL+"/api/v2/secrets")
+			if (err != nil) != tc.cut || got.body != tc.body {
+				t.Errorf("%s: got %q, %v", tc.reason, got.body, err)
+			}
+			h := got.header
+			if got.status != tc.status || h.Get("Content-Length") != tc.length || h.Get("Content-Type") != tc.typ || h.Get("Retry-After") != "" {
+				t.Errorf("%s: got %d %v", tc.reason, got.status, h)
+			}
+		})
+	}
+}
+
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// fetch reads as far as the connection permits.
+func fetch(t *testing.T, s *Server, address string) (reply, error) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+tokenFor(t, s, managerKey))
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	return reply{resp.StatusCode, resp.Header, string(body)}, err
+}
+
+// TestShapedRealAnswer cuts what the server would have said, and the token too.
+func TestShapedRealAnswer(t *testing.T) {
+	s, hs := start(t, Options{})
+	id := put(t, s, "whole", "v")
+	whole, err := fetch(t, s, hs.URL+"/api/v2/secrets/"+id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Fail(Match{ID: id}, Fault{Cut: 100, ContentType: "text/html", Count: 1})
+	part, err := fetch(t, s, hs.URL+"/api/v2/secrets/"+id)
+	if !errors.Is(err, io.ErrUnexpectedEOF) || len(part.body) != 100 || !strings.HasPrefix(whole.body, part.body[:50]) || part.header.Get("Content-Type") != "text/html" {
+		t.Errorf("got %d bytes, %v", len(part.body), err)
+	}
+	s.Fail(Match{Kind: KindToken}, Fault{Cut: 20, Count: 1})
+	if _, _, err := client(t, hs, readerKey).ListSecrets(&sm.ListSecretsOptions{}); err == nil {
+		t.Error("half a token was enough")
+	}
+	s.Fail(Match{ID: id}, Fault{Reset: true, Cut: 1})
+	r := httptest.NewRequest(http.MethodGet, hs.URL+"/api/v2/secrets/"+id, http.NoBody)
+	r.RequestURI = ""
+	if resp, err := http.DefaultClient.Do(r); err == nil {
+		_ = resp.Body.Close()
+		t.Error("the connection was not cut")
+	}
+}
+
 // waitReads polls until n reads of a secret have arrived.
 func waitReads(t *testing.T, s *Server, id string, n int) {
 	t.Helper()
@@ -187,7 +273,7 @@ func TestStatsEndpoint(t *testing.T) {
 	getPayload(t, api, id)
 	get := func() (out Stats) {
 		t.Helper()
-		r, err := http.NewRequestWithContext(t.Context(), "GET", hs.URL+"/_standin/stats", http.NoBody)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, hs.URL+"/_standin/stats", http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}

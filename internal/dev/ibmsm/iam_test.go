@@ -27,13 +27,13 @@ func TestTokenRequests(t *testing.T) {
 		"unknown":     {"IAM's own code", grant + "&apikey=unknown", 400, "BXNIM0415E"},
 		"no key":      {"a missing key is not an unknown one", grant, 400, "BXNIM0109E"},
 		"no grant":    {"a grant type is required", "apikey=" + readerKey, 400, "BXNIM0109E"},
-		"other grant": {"only the API key grant is served", "grant_type=refresh_token&refresh_token=x", 400, "BXNIM0137E"},
+		"other grant": {"the refresh grant is not served", "grant_type=refresh_token&refresh_token=x", 400, "BXNIM0137E"},
 		"no form":     {"an unreadable form", "a=%zz", 400, "BXNIM0109E"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			w := httptest.NewRecorder()
-			s.ServeHTTP(w, httptest.NewRequest("POST", "/identity/token", strings.NewReader(tc.form)))
+			s.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/identity/token", strings.NewReader(tc.form)))
 			var body struct {
 				ErrorCode   string `json:"errorCode"`
 				AccessToken string `json:"access_token"`
@@ -113,7 +113,7 @@ func TestUnauthorized(t *testing.T) {
 		"no header": "", "unknown token": "Bearer x.y.z", "no scheme": tokenFor(t, s, managerKey), "basic": "Basic eDp5",
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := httptest.NewRequest("GET", "/api/v2/secrets", http.NoBody)
+			r := httptest.NewRequest(http.MethodGet, "/api/v2/secrets", http.NoBody)
 			r.Header.Set("Authorization", header)
 			w := httptest.NewRecorder()
 			s.ServeHTTP(w, r)

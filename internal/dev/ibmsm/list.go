@@ -139,36 +139,34 @@ func (q query) matches(sec *secret) bool {
 	return sec.contains(q.search)
 }
 
-// contains searches id, name, description, type and labels, without regard to case.
+// contains searches id, name, description, type and labels for lower-case text, without regard to case.
 func (sec *secret) contains(part string) bool {
-	if part == "" {
-		return true
-	}
-	in := []string{sec.id, sec.name, sec.description, sec.typ}
-	for _, l := range sec.labels {
-		in = append(in, text(l))
-	}
-	part = strings.ToLower(part)
-	return slices.ContainsFunc(in, func(s string) bool { return strings.Contains(strings.ToLower(s), part) })
+	has := func(s string) bool { return strings.Contains(strings.ToLower(s), part) }
+	return part == "" || has(sec.name) || has(sec.id) || has(sec.description) || has(sec.typ) ||
+		slices.ContainsFunc(sec.labels, func(l any) bool { return has(text(l)) })
 }
 
 // order sorts secrets; those equal in the field stay in the order of their creation.
 func (q query) order(list []*secret) {
 	by := sortKeys[q.sort]
-	slices.SortFunc(list, func(a, b *secret) int {
+	compare := func(a, b *secret) int {
 		c := by(a, b)
 		if q.desc {
 			c = -c
 		}
 		return cmp.Or(c, cmp.Compare(a.seq, b.seq))
-	})
+	}
+	if !slices.IsSortedFunc(list, compare) { // it mostly is, when it is by created_at
+		slices.SortFunc(list, compare)
+	}
 }
 
 // find lists all secrets that match, in order.
 func (st *store) find(q query, now time.Time) []*secret {
 	var found []*secret
-	for _, sec := range st.secrets {
-		sec.settle(now)
+	q.search = strings.ToLower(q.search)
+	for _, sec := range st.sorted {
+		st.settle(sec, now)
 		if q.matches(sec) {
 			found = append(found, sec)
 		}
@@ -182,12 +180,6 @@ func (s *Server) listSecrets(r *request) (answer, *apiError) {
 	if apiErr != nil {
 		return answer{}, apiErr
 	}
-	found := s.store.find(q, r.now)
-	list := []fields{}
-	for _, sec := range cut(q.page, found) {
-		list = append(list, s.store.metadata(sec))
-	}
-	out := q.envelope(selfURL(r.http), len(found))
-	out["secrets"] = list
-	return answer{http.StatusOK, out}, nil
+	found := s.visible(r, s.store.find(q, r.now))
+	return answer{http.StatusOK, s.store.page(cut(q.page, found), q.envelope(selfURL(r.http), len(found)))}, nil
 }

@@ -60,7 +60,7 @@ func (s *Server) createLocks(r *request) (answer, *apiError) {
 			p.unlock([]string{l.name})
 		}
 		if mode == "remove_previous_and_delete" && len(p.locks) == 0 {
-			p.data = nil
+			s.store.drop(p)
 		}
 	}
 	return answer{http.StatusCreated, sec.renderLocks()}, nil

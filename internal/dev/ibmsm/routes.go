@@ -15,7 +15,7 @@ const (
 	KindCreate    Kind = "create"
 	KindRotate    Kind = "rotate" // a new version
 	KindDelete    Kind = "delete" // of a secret
-	KindOther     Kind = "other"  // groups, edits, locks, and what is not served
+	KindOther     Kind = "other"  // groups, edits, locks, actions, configurations, and what is not served
 )
 
 // route is one endpoint: the least role it needs, whether {id} is a secret, and what answers it.
@@ -60,13 +60,22 @@ var routes = []route{
 	{"POST /api/v2/secrets/{id}/versions/{version}/locks_bulk", KindOther, Manager, true, (*Server).createLocks},
 	{"DELETE /api/v2/secrets/{id}/versions/{version}/locks_bulk", KindOther, Manager, true, (*Server).deleteLocks},
 
-	{"/api/v2/configurations", KindOther, Reader, false, unserved("configurations")},
-	{"/api/v2/configurations/", KindOther, Reader, false, unserved("configurations")},
-	{"/api/v2/notifications/", KindOther, Reader, false, unserved("notifications")},
-	{"/api/v2/secrets/{id}/actions", KindOther, Reader, true, unserved("secret actions")},
+	{"POST /api/v2/configurations", KindOther, Manager, false, (*Server).createConfig},
+	{"GET /api/v2/configurations", KindOther, Reader, false, (*Server).listConfigs},
+	{"GET /api/v2/configurations/{name}", KindOther, SecretsReader, false, (*Server).getConfig},
+	{"PATCH /api/v2/configurations/{name}", KindOther, Manager, false, (*Server).patchConfig},
+	{"DELETE /api/v2/configurations/{name}", KindOther, Manager, false, (*Server).deleteConfig},
+	{"POST /api/v2/configurations/{name}/actions", KindOther, Manager, false, (*Server).configAction},
+
+	{"POST /api/v2/notifications/registration", KindOther, Manager, false, (*Server).register},
+	{"GET /api/v2/notifications/registration", KindOther, Manager, false, (*Server).getRegistration},
+	{"DELETE /api/v2/notifications/registration", KindOther, Manager, false, (*Server).unregister},
+	{"GET /api/v2/notifications/registration/test", KindOther, Manager, false, (*Server).testRegistration},
+
+	{"POST /api/v2/secrets/{id}/actions", KindOther, Writer, true, (*Server).secretAction},
+	{"POST /api/v2/secrets/{id}/versions/{version}/actions", KindOther, Writer, true, (*Server).versionAction},
 	{"/api/v2/secrets/{id}/tasks", KindOther, Reader, true, unserved("tasks")},
 	{"/api/v2/secrets/{id}/tasks/", KindOther, Reader, true, unserved("tasks")},
-	{"/api/v2/secrets/{id}/versions/{version}/actions", KindOther, Reader, true, unserved("version actions")},
 
 	{"/", KindOther, NoRole, false, notFound},
 }

@@ -12,7 +12,7 @@ func (s *Server) createSecret(r *request) (answer, *apiError) {
 	if apiErr != nil {
 		return answer{}, apiErr
 	}
-	sec, apiErr := s.store.create(body, r.user, r.now)
+	sec, apiErr := s.store.create(body, opCreate, r.user, r.now)
 	if apiErr != nil {
 		return answer{}, apiErr
 	}
@@ -24,7 +24,7 @@ func (s *Server) getSecret(r *request) (answer, *apiError) {
 	if apiErr != nil {
 		return answer{}, apiErr
 	}
-	return s.read(sec, r.now), nil
+	return s.read(sec, r.now)
 }
 
 func (s *Server) getByName(r *request) (answer, *apiError) {
@@ -32,16 +32,16 @@ func (s *Server) getByName(r *request) (answer, *apiError) {
 	if sec == nil {
 		return answer{}, errNotFound("secret", r.path("name"))
 	}
-	sec.settle(r.now)
-	return s.read(sec, r.now), nil
+	s.store.settle(sec, r.now)
+	return s.read(sec, r.now)
 }
 
 // read answers with values and notes that they were read.
-func (s *Server) read(sec *secret, now time.Time) answer {
-	if v := sec.current(); v.data != nil {
-		v.downloaded, sec.retrieved = true, now
+func (s *Server) read(sec *secret, now time.Time) (answer, *apiError) {
+	if apiErr := s.reveal(sec, sec.current(), now); apiErr != nil {
+		return answer{}, apiErr
 	}
-	return answer{http.StatusOK, s.store.withData(sec)}
+	return answer{http.StatusOK, s.store.withData(sec)}, nil
 }
 
 func (s *Server) getMetadata(r *request) (answer, *apiError) {
@@ -100,7 +100,7 @@ func (sec *secret) patched(patch fields, now time.Time) (fields, *apiError) {
 	if v, given := patch["name"]; given && v == nil {
 		return nil, errInvalid("/name", "required")
 	}
-	if _, given := patch["expiration_date"]; given && sec.destroyed {
+	if _, given := patch["expiration_date"]; given && sec.state == stateDestroyed {
 		return nil, errInvalid("/expiration_date", "the secret is in the Destroyed state")
 	}
 	return after, validate(touched, secretTypes[sec.typ].rules(), opPatch, now)
@@ -109,7 +109,7 @@ func (sec *secret) patched(patch fields, now time.Time) (fields, *apiError) {
 func (sec *secret) apply(after fields, now time.Time) {
 	sec.description, sec.custom = text(after["description"]), object(after["custom_metadata"])
 	sec.labels, _ = after["labels"].([]any)
-	if !sec.destroyed {
+	if sec.state != stateDestroyed && secretTypes[sec.typ].expires {
 		sec.expires = date(after["expiration_date"])
 	}
 	sec.meta = secretTypes[sec.typ].metadata(after)

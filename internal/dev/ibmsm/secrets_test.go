@@ -4,6 +4,7 @@ package ibmsm
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -129,13 +130,10 @@ func TestSecretErrors(t *testing.T) {
 		"payload": {"an empty payload", create(arbitrary("empty", "")), 400, "/payload"},
 		"group":   {"an unknown group", create(inGroup), 400, "/secret_group_id"},
 		"expired": {"an expiry in the past", create(expired), 400, "/expiration_date"},
-		"unserved": {"a type that IBM has and the stand-in has not", create(&sm.IAMCredentialsSecretPrototype{
-			SecretType: core.StringPtr("iam_credentials"), Name: core.StringPtr("iam"), TTL: core.StringPtr("1h"), ReuseApiKey: core.BoolPtr(true),
-		}), 501, "iam_credentials"},
-		"configurations": {"an endpoint that is not served", func() (*core.DetailedResponse, error) {
-			_, r, err := c.ListConfigurations(&sm.ListConfigurationsOptions{})
+		"tasks": {"an endpoint that is not served", func() (*core.DetailedResponse, error) {
+			_, r, err := c.ListSecretTasks(&sm.ListSecretTasksOptions{SecretID: &id})
 			return r, err
-		}, 501, "configurations"},
+		}, 501, "tasks"},
 		"version data": {"IBM drops data of two other types only", func() (*core.DetailedResponse, error) {
 			return c.DeleteSecretVersionData(&sm.DeleteSecretVersionDataOptions{SecretID: &id, ID: core.StringPtr("current")})
 		}, 400, "/secret_type"},
@@ -158,7 +156,7 @@ func TestSecretErrors(t *testing.T) {
 
 func TestErrorBody(t *testing.T) {
 	s := New(Options{Keys: allKeys})
-	for path, status := range map[string]int{"/api/v2/secrets/x": 404, "/api/v1/secrets": 404, "/api/v2/notifications/registration": 501, "/": 404} {
+	for path, status := range map[string]int{"/api/v2/secrets/x": 404, "/api/v1/secrets": 404, "/api/v2/notifications/registration": 404, "/api/v2/secrets/x/tasks": 501, "/": 404} {
 		w := call(t, s, "GET", path)
 		var body struct {
 			Errors []struct{ Code, Message string } `json:"errors"`
@@ -180,7 +178,7 @@ func TestErrorBody(t *testing.T) {
 func TestBodyThatIsNoObject(t *testing.T) {
 	s := New(Options{Keys: allKeys})
 	for _, body := range []string{"", "[]", "null", `{"a":1} {}`, `{"a"`} {
-		r := httptest.NewRequest("POST", "/api/v2/secrets", strings.NewReader(body))
+		r := httptest.NewRequest(http.MethodPost, "/api/v2/secrets", strings.NewReader(body))
 		r.Header.Set("Authorization", "Bearer "+tokenFor(t, s, managerKey))
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, r)

@@ -29,6 +29,17 @@ type Options struct {
 	// Keys are the API keys IAM knows and the role each has. A key with NoRole gets tokens and 403 everywhere.
 	Keys map[string]Role
 
+	// Profiles are IAM's trusted profiles, by id, name or CRN, and the role each has.
+	Profiles map[string]Role
+	// CRTokens are the compute resource tokens for which IAM gives a profile's token.
+	CRTokens []string
+	// Clients are OAuth client ids with their secrets. When it is nil any Basic authorization of a token request is ignored,
+	// else one that is not in it is refused. A request without is always served.
+	Clients map[string]string
+
+	// Anonymous is the role of API requests without an Authorization header; NoRole answers them with 401.
+	Anonymous Role
+
 	// RateLimit is how many API requests are served in any second; more get 429. Zero is no limit. Token requests
 	// are IAM's and do not count.
 	RateLimit int
@@ -75,11 +86,11 @@ func New(opts Options) *Server {
 	s := &Server{
 		opts:    opts,
 		mux:     http.NewServeMux(),
-		tokens:  newIssuer(opts.Keys, opts.TokenTTL),
+		tokens:  newIssuer(opts),
 		traffic: newTraffic(),
 		faults:  &faults{},
-		store:   newStore(opts.Now()),
 	}
+	s.store = newStore(opts.Now(), s.tokens)
 	for _, rt := range routes {
 		s.mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, rt) })
 	}
@@ -95,7 +106,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 type request struct {
 	http *http.Request
 	body []byte
-	user string // IAM id of the caller
+	who  *identity // nil for token requests
+	user string    // its IAM id
 	now  time.Time
 }
 
@@ -104,7 +116,7 @@ func (r *request) path(name string) string { return r.http.PathValue(name) }
 // object decodes the body, which must be one JSON object. Numbers keep their digits.
 func (r *request) object() (fields, *apiError) { return decodeObject(r.body) }
 
-// answer is a handler's result; a nil body is an empty response.
+// answer is a handler's result; a nil body is an empty response, and one that is encoded is sent as it stands.
 type answer struct {
 	status int
 	body   any
@@ -125,29 +137,29 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt route) {
 		writeError(w, rt.kind, trace, bodyError(err))
 		return
 	}
-	now := s.opts.Now()
-	id, name := s.target(r, rt)
-	admitted := s.traffic.arrive(now, rt.kind, id, s.opts.RateLimit)
+	req := &request{http: r, body: body, now: s.opts.Now()}
+	tgt := s.target(r, rt)
+	admitted := s.traffic.arrive(req.now, rt.kind, tgt.id, s.opts.RateLimit)
+	if rt.kind == KindToken {
+		s.traffic.granted(grantName(body))
+	}
 
-	if f, ok := s.faults.take(rt.kind, id, name); ok && f.play(w, r, rt.kind, trace) {
-		return
+	if f, ok := s.faults.take(rt.kind, tgt.id, tgt.name); ok {
+		var done func()
+		if w, done = f.shape(w); done != nil {
+			defer done()
+		}
+		if f.play(w, r, rt.kind, trace) {
+			return
+		}
 	}
 	if !admitted {
 		writeError(w, rt.kind, trace, errRate(s.opts.RetryAfter))
 		return
 	}
-	req := &request{http: r, body: body, now: now}
-	if rt.kind != KindToken {
-		user, role, ok := s.tokens.caller(r.Header.Get("Authorization"), now)
-		if !ok {
-			writeError(w, rt.kind, trace, errUnauthorized())
-			return
-		}
-		if role < rt.role {
-			writeError(w, rt.kind, trace, errForbidden())
-			return
-		}
-		req.user = user
+	if apiErr := s.admit(req, rt, tgt); apiErr != nil {
+		writeError(w, rt.kind, trace, apiErr)
+		return
 	}
 	status, out, apiErr := s.answer(req, rt)
 	if apiErr != nil {
@@ -155,6 +167,22 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt route) {
 		return
 	}
 	writeJSON(w, status, out)
+}
+
+// admit finds out who asks and whether the role permits it.
+func (s *Server) admit(req *request, rt route, tgt target) *apiError {
+	if rt.kind == KindToken {
+		return nil
+	}
+	who, ok := s.tokens.caller(req.http.Header.Get("Authorization"), req.now)
+	if !ok {
+		return errUnauthorized()
+	}
+	req.who, req.user = who, who.iamID
+	if !s.tokens.may(who, rt, tgt.group) {
+		return errForbidden()
+	}
+	return nil
 }
 
 // answer runs the handler and encodes its result while the state is locked, because results alias it.
@@ -165,32 +193,35 @@ func (s *Server) answer(req *request, rt route) (int, []byte, *apiError) {
 	if apiErr != nil || a.body == nil {
 		return a.status, nil, apiErr
 	}
+	if out, ok := a.body.(encoded); ok {
+		return a.status, out, nil
+	}
 	out, err := json.Marshal(a.body)
 	if err != nil {
-		return 0, nil, &apiError{Status: http.StatusInternalServerError, Code: "internal_error", Message: "the response cannot be encoded"}
+		return 0, nil, errInternal("the response cannot be encoded")
 	}
 	return a.status, out, nil
 }
 
-// target says which secret a request is about, as far as it exists: by id, or by group, type and name.
-func (s *Server) target(r *http.Request, rt route) (id, name string) {
+// target is the secret that a request is about, as far as it exists.
+type target struct{ id, name, group string }
+
+// target finds it by id, or by group, type and name.
+func (s *Server) target(r *http.Request, rt route) target {
 	if !rt.secret {
-		return "", ""
+		return target{}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	t, sec := target{id: r.PathValue("id")}, s.store.secrets[r.PathValue("id")]
 	if rt.kind == KindGetByName {
-		name = r.PathValue("name")
-		if sec := s.store.byName(r.PathValue("group"), r.PathValue("type"), name); sec != nil {
-			id = sec.id
-		}
-		return id, name
+		t.name = r.PathValue("name")
+		sec = s.store.byName(r.PathValue("group"), r.PathValue("type"), t.name)
 	}
-	id = r.PathValue("id")
-	if sec := s.store.secrets[id]; sec != nil {
-		name = sec.name
+	if sec != nil {
+		t = target{id: sec.id, name: sec.name, group: s.store.groups[sec.group].name}
 	}
-	return id, name
+	return t
 }
 
 func writeJSON(w http.ResponseWriter, status int, body []byte) {

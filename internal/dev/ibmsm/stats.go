@@ -20,6 +20,11 @@ type Stats struct {
 	Limited int `json:"rate_limited"`
 	// Reads is how often a value was asked for, by secret id.
 	Reads map[string]int `json:"reads"`
+	// Grants is how often each grant was asked of IAM: apikey, cr-token, assume, or what the request named.
+	Grants map[string]int `json:"grants"`
+	// KeysMade is how many API keys reads have made, by id of the iam_credentials without reuse. Each made the former one
+	// useless.
+	KeysMade map[string]int `json:"keys_made"`
 }
 
 // traffic counts requests and decides the rate limit.
@@ -32,7 +37,9 @@ type traffic struct {
 
 func newTraffic() *traffic { return &traffic{stats: emptyStats()} }
 
-func emptyStats() Stats { return Stats{Kinds: map[Kind]int{}, Reads: map[string]int{}} }
+func emptyStats() Stats {
+	return Stats{Kinds: map[Kind]int{}, Reads: map[string]int{}, Grants: map[string]int{}, KeysMade: map[string]int{}}
+}
 
 // window holds the instants of the last second, oldest first.
 type window []time.Time
@@ -72,6 +79,18 @@ func (t *traffic) arrive(now time.Time, k Kind, id string, limit int) bool {
 	return true
 }
 
+func (t *traffic) granted(name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stats.Grants[name]++
+}
+
+func (t *traffic) minted(id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stats.KeysMade[id]++
+}
+
 // Stats is a copy of the counters.
 func (s *Server) Stats() Stats {
 	t := s.traffic
@@ -79,6 +98,7 @@ func (s *Server) Stats() Stats {
 	defer t.mu.Unlock()
 	out := t.stats
 	out.Kinds, out.Reads = maps.Clone(out.Kinds), maps.Clone(out.Reads)
+	out.Grants, out.KeysMade = maps.Clone(out.Grants), maps.Clone(out.KeysMade)
 	return out
 }
 

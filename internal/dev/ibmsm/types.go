@@ -3,8 +3,8 @@
 package ibmsm
 
 import (
-	"crypto/rand"
-	"math/big"
+	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -27,6 +27,8 @@ const (
 	opCreate op = iota
 	opRotate
 	opPatch
+	opPut       // opCreate through the back door
+	opPutRotate // opRotate through the back door
 )
 
 // fieldRule is one field of a request body.
@@ -36,6 +38,10 @@ type fieldRule struct {
 	// value marks secret data: kept per version and shown only where data is read. A value that rotation never takes
 	// is carried over from the version before.
 	value bool
+	// made marks a value that the service makes itself. Only the back door may give it.
+	made bool
+	// hidden marks metadata that no answer shows.
+	hidden bool
 	// preset is the value of a metadata field that the caller left out.
 	preset func() any
 	// check returns what is wrong with a value, or "". It must not quote the value.
@@ -50,6 +56,16 @@ func (r fieldRule) at(o op) need {
 		return r.rotate
 	case opPatch:
 		return r.patch
+	case opPut:
+		if r.made {
+			return optional
+		}
+		return r.create
+	case opPutRotate:
+		if r.made {
+			return optional
+		}
+		return r.rotate
 	}
 	return never
 }
@@ -59,49 +75,28 @@ type secretType struct {
 	name    string
 	expires bool // takes expiration_date
 	fields  []fieldRule
-	// generate fills in values that the caller left to the service.
-	generate func(meta, values fields)
+	// arguments are fields of a request for a new version that are not kept.
+	arguments []fieldRule
+	// complete fills in what the service makes or reads out of the values. It may change the secret only when it returns nil.
+	complete func(*build) *apiError
 	// derive computes metadata from the other metadata and the current version's age.
 	derive func(meta fields, rotated time.Time) fields
-	// dropData permits DELETE of one version's data; IBM has it for iam_credentials and custom_credentials only.
-	dropData bool
+	// inVersion names what versions show of version.info; the secret shows all of its current version's.
+	inVersion []string
+	// drops are the aliases of the versions whose data can be deleted.
+	drops []string
+	// certificate marks what a lock does not keep from expiring.
+	certificate bool
 }
 
-// secretTypes is every type served. A new type is an entry here.
-var secretTypes = map[string]secretType{
-	"arbitrary": {
-		name: "arbitrary", expires: true,
-		fields: []fieldRule{
-			{name: "payload", create: required, rotate: required, value: true, check: checkPayload},
-		},
-	},
-	"username_password": {
-		name: "username_password", expires: true,
-		fields: []fieldRule{
-			{name: "username", create: required, value: true, check: checkText(1, 256)},
-			{name: "password", create: optional, rotate: optional, value: true, check: checkText(1, 256)},
-			{name: "rotation", create: optional, patch: optional, preset: noRotation, check: checkRotation},
-			{name: "password_generation_policy", create: optional, patch: optional, preset: passwordPolicy, check: checkPasswordPolicy},
-		},
-		generate: func(meta, values fields) {
-			if values["password"] == nil {
-				values["password"] = newPassword(meta["password_generation_policy"])
-			}
-		},
-		derive: nextRotation,
-	},
-	"kv": {
-		name: "kv",
-		fields: []fieldRule{
-			{name: "data", create: required, rotate: required, value: true, check: checkKV},
-		},
-	},
-}
-
-// unservedTypes are IBM's types that this server does not know yet.
-var unservedTypes = map[string]bool{
-	"iam_credentials": true, "service_credentials": true, "imported_cert": true, "public_cert": true,
-	"private_cert": true, "custom_credentials": true,
+// build is a version in the making.
+type build struct {
+	st     *store
+	sec    *secret
+	body   fields
+	before *version // the one it follows; nil for the first
+	v      *version // its data is what the caller gave
+	now    time.Time
 }
 
 // commonFields are the fields of every type.
@@ -123,26 +118,24 @@ func typeOf(body fields) (secretType, *apiError) {
 	if !ok || name == "" {
 		return secretType{}, errInvalid("/secret_type", "required")
 	}
-	if t, ok := secretTypes[name]; ok {
-		return t, nil
+	t, ok := secretTypes[name]
+	if !ok {
+		return secretType{}, errInvalid("/secret_type", "unknown secret type")
 	}
-	if unservedTypes[name] {
-		return secretType{}, errUnserved("secrets of type " + name)
-	}
-	return secretType{}, errInvalid("/secret_type", "unknown secret type")
+	return t, nil
 }
 
 // rules is all that a body for this type may hold.
 func (t secretType) rules() []fieldRule {
-	out := append([]fieldRule{}, commonFields...)
+	out := slices.Concat(commonFields, t.fields, t.arguments)
 	if t.expires {
 		out = append(out, expirationField)
 	}
-	return append(out, t.fields...)
+	return out
 }
 
-// values picks the secret data out of a body for a new version. Before is the data of the version it follows, or nil.
-func (t secretType) values(body, before fields) fields {
+// values picks the secret data out of a body for a new version. Before is the version it follows, or nil.
+func (t secretType) values(body fields, before *version) fields {
 	out := fields{}
 	for _, r := range t.fields {
 		if !r.value {
@@ -151,8 +144,8 @@ func (t secretType) values(body, before fields) fields {
 		if v := body[r.name]; v != nil {
 			out[r.name] = v
 		}
-		if r.rotate == never && before != nil {
-			out[r.name] = before[r.name]
+		if r.rotate == never && !r.made && before != nil && before.data[r.name] != nil {
+			out[r.name] = before.data[r.name]
 		}
 	}
 	return out
@@ -166,6 +159,9 @@ func (t secretType) metadata(body fields) fields {
 			continue
 		}
 		v := body[r.name]
+		if n, ok := v.(json.Number); ok { // a ttl may be a number; the service answers with a string
+			v = n.String()
+		}
 		if r.preset != nil {
 			v = mergePatch(r.preset(), v)
 		}
@@ -177,6 +173,10 @@ func (t secretType) metadata(body fields) fields {
 }
 
 func noRotation() any { return fields{"auto_rotate": false} }
+
+func noCertRotation() any { return fields{"auto_rotate": false, "rotate_keys": false} }
+
+func yes() any { return true }
 
 func passwordPolicy() any {
 	return fields{"length": 32, "include_digits": true, "include_symbols": true, "include_uppercase": true}
@@ -194,50 +194,4 @@ func nextRotation(meta fields, rotated time.Time) fields {
 		next = rotated.AddDate(0, n, 0)
 	}
 	return fields{"next_rotation_date": stamp(next)}
-}
-
-const (
-	lowers  = "abcdefghijklmnopqrstuvwxyz"
-	uppers  = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	digits  = "0123456789"
-	symbols = "~!@#$%^&*()_+-={}[]|:;<>?,./"
-)
-
-// newPassword generates a password with at least one character of each class that the policy includes.
-func newPassword(policy any) string {
-	p, _ := policy.(fields)
-	classes := []string{lowers}
-	for _, c := range []struct{ flag, chars string }{
-		{"include_uppercase", uppers}, {"include_digits", digits}, {"include_symbols", symbols},
-	} {
-		if on, _ := p[c.flag].(bool); on {
-			classes = append(classes, c.chars)
-		}
-	}
-	all := ""
-	for _, c := range classes {
-		all += c
-	}
-	length, _ := wholeNumber(p["length"])
-	out := make([]byte, max(length, len(classes)))
-	for i := range out {
-		from := all
-		if i < len(classes) {
-			from = classes[i]
-		}
-		out[i] = from[randomBelow(len(from))]
-	}
-	for i := len(out) - 1; i > 0; i-- {
-		j := randomBelow(i + 1)
-		out[i], out[j] = out[j], out[i]
-	}
-	return string(out)
-}
-
-func randomBelow(n int) int {
-	v, err := rand.Int(rand.Reader, big.NewInt(int64(n)))
-	if err != nil { // crypto/rand.Reader never fails; the runtime aborts instead
-		panic(err)
-	}
-	return int(v.Int64())
 }

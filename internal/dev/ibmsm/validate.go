@@ -207,4 +207,6 @@ func mergePatch(target, patch any) any {
 }
 
 // stamp is how the service writes a date.
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+func stamp(t time.Time) string { return t.UTC().Format(stampFormat) }
+
+const stampFormat = "2006-01-02T15:04:05.000Z"

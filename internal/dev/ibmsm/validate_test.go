@@ -117,13 +117,24 @@ func TestMergePatch(t *testing.T) {
 
 // TestTypesTable holds the table to what the code reads out of it.
 func TestTypesTable(t *testing.T) {
+	if len(secretTypes) != 9 {
+		t.Errorf("IBM has nine types, the table %d", len(secretTypes))
+	}
 	for key, typ := range secretTypes {
-		if key != typ.name || unservedTypes[key] {
-			t.Errorf("%s: the entry has another name or is also listed as not served", key)
+		if key != typ.name {
+			t.Errorf("%s: the entry has another name", key)
 		}
 		for _, f := range typ.fields {
-			if f.check == nil || f.create == never || (f.value && f.patch != never) || (!f.value && f.rotate != never) {
+			switch {
+			case f.check == nil, f.made == (f.create != never), f.made && (!f.value || f.rotate != never):
 				t.Errorf("%s: field %s cannot be served so", key, f.name)
+			case f.value && f.patch != never, !f.value && f.rotate != never:
+				t.Errorf("%s: field %s is a value or metadata, not both", key, f.name)
+			}
+		}
+		for _, f := range typ.arguments {
+			if f.check == nil || f.rotate == never || f.create != never || f.patch != never {
+				t.Errorf("%s: argument %s is for new versions only", key, f.name)
 			}
 		}
 	}

@@ -16,7 +16,7 @@ func (s *Server) createVersion(r *request) (answer, *apiError) {
 	if apiErr != nil {
 		return answer{}, apiErr
 	}
-	v, apiErr := s.store.rotate(sec, body, r.user, r.now)
+	v, apiErr := s.store.rotate(sec, body, opRotate, r.user, r.now)
 	if apiErr != nil {
 		return answer{}, apiErr
 	}
@@ -51,8 +51,8 @@ func (s *Server) getVersion(r *request) (answer, *apiError) {
 	if apiErr != nil {
 		return answer{}, apiErr
 	}
-	if v.data != nil {
-		v.downloaded, sec.retrieved = true, r.now
+	if apiErr := s.reveal(sec, v, r.now); apiErr != nil {
+		return answer{}, apiErr
 	}
 	return answer{http.StatusOK, versionWithData(sec, v)}, nil
 }
@@ -91,12 +91,15 @@ func (s *Server) deleteVersionData(r *request) (answer, *apiError) {
 	if apiErr != nil {
 		return answer{}, apiErr
 	}
-	if !secretTypes[sec.typ].dropData {
+	if drops := secretTypes[sec.typ].drops; len(drops) == 0 {
 		return answer{}, errInvalid("/secret_type", "the data of a version cannot be deleted for this secret type")
+	} else if !slices.Contains(drops, sec.alias(v)) {
+		return answer{}, errInvalid("/id", "the data of this version cannot be deleted")
 	}
 	if len(v.locks) > 0 {
 		return answer{}, errLocked()
 	}
-	v.data, sec.updated = nil, r.now
+	s.store.drop(v)
+	sec.updated = r.now
 	return answer{status: http.StatusNoContent}, nil
 }
