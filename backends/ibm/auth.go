@@ -4,13 +4,9 @@ package ibm
 
 import (
 	"context"
-	"errors"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
-
-	"github.com/IBM/go-sdk-core/v5/core"
 
 	"github.com/lockstep-secrets/lockstep/backend"
 )
@@ -29,24 +25,26 @@ const (
 	longestLife = 24 * 60 * 60
 )
 
-// login holds one IAM token. IBM's SDK makes the token requests and reads the
-// answers, but keeps no token: its cache takes no context, and while one token
-// is under way it locks out every other login of the process.
+// login holds one IAM token. IBM's SDK is not used for it: its cache takes no
+// context, and while one token is under way it locks out every other login of
+// the process. What is asked of IAM is in grants.go.
 type login struct {
 	config config
 	client *http.Client
 	now    func() time.Time
+	until  context.Context    //nolint:containedctx // token requests belong to the login and not to a caller
 	cancel context.CancelFunc // ends the request under way
 
 	mu      sync.Mutex
 	held    token
+	user    token  // of the API key, with which a profile is assumed
 	pending *grant // the request under way, or nil
 }
 
 // token is valid until expires. From renew on the next one is asked for, in
 // the background.
 type token struct {
-	text           string
+	text           backend.Value
 	renew, expires time.Time
 }
 
@@ -59,23 +57,34 @@ type grant struct {
 }
 
 func newLogin(ctx context.Context, c config, client *http.Client) *login {
-	until, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	w := wire{who: iam, until: until, limit: loginTimeout}
-	return &login{config: c, client: w.client(client), now: time.Now, cancel: cancel}
+	l := &login{config: c, client: wire{who: iam}.client(client), now: time.Now}
+	l.until, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	return l
 }
 
-// token returns a token that the API should accept.
+// checker returns the login where there is somebody to ask about it.
+func (l *login) checker() backend.Checker {
+	if l.config.static() {
+		return nil
+	}
+	return l
+}
+
+// token returns a token that the API should accept, and "" where it wants none.
 func (l *login) token(ctx context.Context) (string, error) {
+	if l.config.static() {
+		return string(l.config.bearer.Reveal()), nil
+	}
 	l.mu.Lock()
 	now, held := l.now(), l.held
 	valid := now.Before(held.expires)
 	var g *grant
 	if !valid || !now.Before(held.renew) {
-		g = l.ask()
+		g = l.ask() //nolint:contextcheck // the request serves all who wait
 	}
 	l.mu.Unlock()
 	if valid {
-		return held.text, nil
+		return string(held.text.Reveal()), nil
 	}
 	return g.wait(ctx)
 }
@@ -109,39 +118,10 @@ func (l *login) ask() *grant {
 func (g *grant) wait(ctx context.Context) (string, error) {
 	select {
 	case <-g.done:
-		return g.token.text, g.err
+		return string(g.token.text.Reveal()), g.err
 	case <-ctx.Done():
 		return "", given(iam, ctx.Err())
 	}
-}
-
-// request asks IAM for a token.
-func (l *login) request() (token, error) {
-	auth, err := core.NewIamAuthenticatorBuilder().
-		SetApiKey(string(l.config.apiKey.Reveal())).
-		SetURL(l.config.iam).
-		SetClient(l.client).
-		Build()
-	if err != nil {
-		return token{}, backend.Errorf(backend.Unauthenticated, "%sAPIKEY is not an API key", envPrefix)
-	}
-	// The life is counted from here by our own clock, so that it does not
-	// matter when IAM's shows another time.
-	asked := l.now()
-	answer, err := auth.RequestToken()
-	if err != nil {
-		var refused *core.AuthenticationError
-		if errors.As(err, &refused) && refused.HTTPProblem != nil {
-			return token{}, classifyLogin(refused.Response, err)
-		}
-		return token{}, classifyLogin(nil, err)
-	}
-	// The SDK does not say when the answer was no JSON.
-	if answer.AccessToken == "" || strings.ContainsFunc(answer.AccessToken, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return token{}, backend.Errorf(backend.Unavailable, "%s gave an answer that cannot be read", iam)
-	}
-	life := time.Duration(min(answer.ExpiresIn, longestLife)) * time.Second
-	return token{text: answer.AccessToken, renew: asked.Add(life * 4 / 5), expires: asked.Add(life - margin)}, nil
 }
 
 // refused forgets a token that the API did not accept, so that the next call
@@ -149,19 +129,20 @@ func (l *login) request() (token, error) {
 func (l *login) refused(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.held.text == text {
-		l.held = token{}
+	if string(l.held.text.Reveal()) == text {
+		l.held, l.user = token{}, token{}
 	}
 }
 
-// Check tells whether IAM accepts the API key now. It does not ask the
-// instance: what the key may read there is known for each secret only.
+// Check tells whether IAM accepts the credentials now. It does not ask the
+// instance: what they may read there is known for each secret only.
 func (l *login) Check(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return given(iam, err)
 	}
 	l.mu.Lock()
-	g := l.ask()
+	l.user = token{} // the API key too may have been deleted since
+	g := l.ask()     //nolint:contextcheck // the request serves all who wait
 	l.mu.Unlock()
 	_, err := g.wait(ctx)
 	return err

@@ -3,9 +3,12 @@
 package ibm
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/IBM/go-sdk-core/v5/core"
@@ -17,49 +20,210 @@ import (
 // envPrefix begins the names of the variables that KES had for this product.
 const envPrefix = "IBM_CLOUD_SECRETS_MANAGER_API_"
 
+// maxRate is the most that may be asked of an instance in a second.
+const maxRate = 20
+
 // publicIAM is where IBM's SDK logs in unless it is told otherwise.
 const publicIAM = "https://iam.cloud.ibm.com"
 
 // config is how to reach one instance.
 type config struct {
 	endpoint string // what /api/v2 is appended to
-	iam      string // what /identity/token is appended to
-	apiKey   backend.Value
+	rate     int    // requests in any one-second window
+
+	kind         string // one of kinds
+	iam          string // what /identity/token is appended to; empty where nobody is asked for a token
+	apiKey       backend.Value
+	bearer       backend.Value
+	clientID     string // with clientSecret: the OAuth client that asks; may be empty
+	clientSecret backend.Value
+	scope        string
+	profile      profile
+	tokenFiles   []string // the first that can be read holds the compute resource token
 }
 
-// readEnv reads the variables that KES had. White space around a value, such
-// as the line end of a file, is nobody's intention.
+// profile names a trusted profile.
+type profile struct{ id, name, crn, account string }
+
+var (
+	// kinds are the logins that are served, as IBM's SDK spells them. Case does
+	// not count.
+	kinds = []string{
+		core.AUTHTYPE_IAM, core.AUTHTYPE_CONTAINER, core.AUTHTYPE_IAM_ASSUME, core.AUTHTYPE_BEARER_TOKEN, core.AUTHTYPE_NOAUTH,
+	}
+	// otherKinds are the SDK's others. All but vpc are logins of products that
+	// do not run in IBM Cloud.
+	otherKinds = []string{core.AUTHTYPE_VPC, core.AUTHTYPE_BASIC, core.AUTHTYPE_CP4D, core.AUTHTYPE_MCSP, core.AUTHTYPE_MCSPV2}
+)
+
+// variables gets the value of a variable by its name without the prefix.
+type variables func(name string) string
+
+// readEnv reads the variables that KES had, by the names that IBM's SDK gave
+// them. White space around a value, such as the line end of a file, is nobody's
+// intention. What a kind of login has no use for is left out, so that it makes
+// no difference.
 func readEnv(env backend.Env) (config, error) {
-	get := func(name string) string { return strings.TrimSpace(env.Reveal(envPrefix + name)) }
+	var get variables = func(name string) string { return strings.TrimSpace(env.Reveal(envPrefix + name)) }
 	if get("ENDPOINT") == "" {
 		return config{}, backend.Errorf(backend.InvalidRef,
 			"%sENDPOINT is not set: give the controller the URL of the Secrets Manager instance", envPrefix)
 	}
-	c := config{iam: publicIAM}
-	var err error
-	if c.endpoint, err = baseURL("ENDPOINT", get("ENDPOINT"), "/v2", "/v1", "/api"); err != nil {
-		return config{}, err
-	}
-	if t := get("AUTH_TYPE"); t != "" && !strings.EqualFold(t, "iam") {
-		return config{}, backend.Errorf(backend.InvalidRef,
-			"%sAUTH_TYPE: %q is not supported by this version of Lockstep; use iam", envPrefix, t)
-	}
-	if u := get("AUTH_URL"); u != "" {
-		if c.iam, err = baseURL("AUTH_URL", u, "/identity/token"); err != nil {
+	var c config
+	for _, read := range []func(variables) error{c.readInstance, c.readKind, c.readIAM, c.readSecrets, c.readProfile} {
+		if err := read(get); err != nil {
 			return config{}, err
 		}
 	}
-	key := get("APIKEY")
-	if key == "" {
-		return config{}, backend.Errorf(backend.Unauthenticated,
-			"%sAPIKEY is not set: give the controller an IBM Cloud API key with the role SecretsReader", envPrefix)
-	}
-	if core.HasBadFirstOrLastChar(key) { // the SDK would refuse it later, in other words
-		return config{}, backend.Errorf(backend.Unauthenticated,
-			"%sAPIKEY is not an API key: it begins or ends with a brace or a quotation mark", envPrefix)
-	}
-	c.apiKey = backend.NewValue([]byte(key))
 	return c, nil
+}
+
+// readInstance reads where the instance is and how often it may be asked.
+func (c *config) readInstance(get variables) (err error) {
+	if c.endpoint, err = baseURL("ENDPOINT", get("ENDPOINT"), "/v2", "/v1", "/api"); err != nil {
+		return err
+	}
+	c.rate = rate
+	text := get("RATE")
+	if text == "" {
+		return nil
+	}
+	if c.rate, err = strconv.Atoi(text); err != nil || c.rate < 1 || c.rate > maxRate {
+		return backend.Errorf(backend.InvalidRef, "%sRATE is not a number of requests per second from 1 to %d", envPrefix, maxRate)
+	}
+	return nil
+}
+
+// readKind reads the kind of login, or guesses it as IBM's SDK does.
+func (c *config) readKind(get variables) error {
+	asked := cmp.Or(get("AUTH_TYPE"), get("AUTHTYPE"))
+	is := func(kind string) bool { return strings.EqualFold(kind, asked) }
+	use := strings.Join(kinds, ", ")
+	if i := slices.IndexFunc(kinds, is); i >= 0 {
+		c.kind = kinds[i]
+		return nil
+	}
+	if i := slices.IndexFunc(otherKinds, is); i >= 0 {
+		return backend.Errorf(backend.InvalidRef,
+			"%sAUTH_TYPE: %s is not supported by this version of Lockstep; use one of %s", envPrefix, otherKinds[i], use)
+	}
+	if asked != "" {
+		return backend.Errorf(backend.InvalidRef, "%sAUTH_TYPE: Invalid value for AUTH_TYPE%s; use one of %s", envPrefix, shown(asked), use)
+	}
+	c.kind = core.AUTHTYPE_IAM
+	if get("APIKEY") == "" && get("IAM_PROFILE_ID")+get("IAM_PROFILE_NAME")+get("IAM_PROFILE_CRN")+get("CR_TOKEN_FILENAME") != "" {
+		c.kind = core.AUTHTYPE_CONTAINER
+	}
+	return nil
+}
+
+// shown is a word that is quoted to its author. What is no word may be a secret
+// that went into the wrong variable.
+func shown(text string) string {
+	isLetter := func(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' }
+	if len(text) > 20 || strings.ContainsFunc(text, func(r rune) bool { return !isLetter(r) }) {
+		return ""
+	}
+	return ": " + text
+}
+
+// static reports whether the login is what the operator gave, so that there is
+// nobody to ask.
+func (c *config) static() bool {
+	return c.kind == core.AUTHTYPE_BEARER_TOKEN || c.kind == core.AUTHTYPE_NOAUTH
+}
+
+// readIAM reads how to speak with IAM.
+func (c *config) readIAM(get variables) (err error) {
+	if c.static() {
+		return nil
+	}
+	if insecure, err := strconv.ParseBool(get("AUTH_DISABLE_SSL")); err == nil && insecure {
+		return backend.Errorf(backend.InvalidRef,
+			"%sAUTH_DISABLE_SSL is not supported: the credentials would go to anybody who answers in the name of IAM; "+
+				"name the file with the certificate of its CA in NODE_EXTRA_CA_CERTS or SSL_CERT_FILE instead", envPrefix)
+	}
+	if c.iam, err = baseURL("AUTH_URL", cmp.Or(get("AUTH_URL"), publicIAM), "/identity/token"); err != nil {
+		return err
+	}
+	if (get("CLIENT_ID") == "") != (get("CLIENT_SECRET") == "") {
+		return backend.Errorf(backend.InvalidRef, "%sCLIENT_ID and %sCLIENT_SECRET belong together: one of them is not set", envPrefix, envPrefix)
+	}
+	c.scope = get("SCOPE")
+	c.clientID = get("CLIENT_ID")
+	if c.clientID != "" {
+		c.clientSecret = backend.NewValue([]byte(get("CLIENT_SECRET")))
+	}
+	return nil
+}
+
+// readSecrets reads the secret that the login needs, if any.
+func (c *config) readSecrets(get variables) (err error) {
+	switch c.kind {
+	case core.AUTHTYPE_IAM, core.AUTHTYPE_IAM_ASSUME:
+		c.apiKey, err = credential("APIKEY", get("APIKEY"), "an IBM Cloud API key with the role SecretsReader", "an API key")
+	case core.AUTHTYPE_BEARER_TOKEN:
+		c.bearer, err = credential("BEARER_TOKEN", get("BEARER_TOKEN"), "an IBM Cloud IAM access token", "a token")
+	}
+	if err == nil && !inHeader(string(c.bearer.Reveal())) {
+		err = backend.Errorf(backend.Unauthenticated, "%sBEARER_TOKEN is not a token: it has a blank or another character in it that no token has", envPrefix)
+	}
+	return err
+}
+
+func credential(name, text, need, is string) (backend.Value, error) {
+	if text == "" {
+		return backend.Value{}, backend.Errorf(backend.Unauthenticated, "%s%s is not set: give the controller %s", envPrefix, name, need)
+	}
+	if core.HasBadFirstOrLastChar(text) { // as the SDK refuses it
+		return backend.Value{}, backend.Errorf(backend.Unauthenticated,
+			"%s%s is not %s: it begins or ends with a brace or a quotation mark", envPrefix, name, is)
+	}
+	return backend.NewValue([]byte(text)), nil
+}
+
+// readProfile reads which trusted profile to log in to, and by the rules of
+// IBM's SDK which of its names are enough.
+func (c *config) readProfile(get variables) error {
+	p := profile{id: get("IAM_PROFILE_ID"), name: get("IAM_PROFILE_NAME")}
+	switch c.kind {
+	case core.AUTHTYPE_CONTAINER:
+		if p.id == "" && p.name == "" {
+			return backend.Errorf(backend.InvalidRef,
+				"neither %sIAM_PROFILE_ID nor %sIAM_PROFILE_NAME is set: AUTH_TYPE container needs a trusted profile", envPrefix, envPrefix)
+		}
+		c.tokenFiles = crTokenFiles
+		if name := get("CR_TOKEN_FILENAME"); name != "" {
+			c.tokenFiles = []string{name}
+		}
+	case core.AUTHTYPE_IAM_ASSUME:
+		p.crn, p.account = get("IAM_PROFILE_CRN"), get("IAM_ACCOUNT_ID")
+		if named := slices.DeleteFunc([]string{p.id, p.name, p.crn}, func(s string) bool { return s == "" }); len(named) != 1 {
+			return backend.Errorf(backend.InvalidRef,
+				"%sAUTH_TYPE iamAssume needs exactly one of IAM_PROFILE_ID, IAM_PROFILE_CRN and IAM_PROFILE_NAME, and %d are set", envPrefix, len(named))
+		}
+		if (p.name == "") != (p.account == "") {
+			return backend.Errorf(backend.InvalidRef,
+				"%sIAM_PROFILE_NAME and %sIAM_ACCOUNT_ID belong together: one of them is not set", envPrefix, envPrefix)
+		}
+	default:
+		return nil
+	}
+	c.profile = p
+	return nil
+}
+
+// identity is what makes one login differ from another.
+func (c *config) identity(fingerprint func(...backend.Value) string) string {
+	text := func(s string) backend.Value { return backend.NewValue([]byte(s)) }
+	values := []backend.Value{
+		c.apiKey, c.bearer, text(c.clientID), c.clientSecret, text(c.scope),
+		text(c.profile.id), text(c.profile.name), text(c.profile.crn), text(c.profile.account),
+	}
+	for _, f := range c.tokenFiles {
+		values = append(values, text(f))
+	}
+	return strings.Join([]string{c.endpoint, c.kind, c.iam, fingerprint(values...)}, " ")
 }
 
 // baseURL checks a URL of the operator's and brings it to one form, without a
@@ -96,13 +260,18 @@ func Open(ctx context.Context, cfg backend.Config, _ backend.Credentials, client
 	service.Service.SetHTTPClient(wire{who: product}.client(client))
 	l := newLogin(ctx, c, client)
 	id := backend.Identity{
-		Login: c.endpoint + " " + c.iam + " " + cfg.Fingerprint(c.apiKey),
+		Login: c.identity(cfg.Fingerprint),
 		Quota: c.endpoint,
 	}
+	a := &api{service: service.Service, login: l}
 	return backend.Backend{
-		Reader:  &reader{service: service.Service, login: l},
-		Checker: l,
-		Limits:  backend.Limits{Batch: 1, Parallel: parallel, Rate: rate, Payload: payload},
+		Reader:    &reader{a},
+		Checker:   l.checker(),
+		Finder:    &finder{a},
+		Prober:    &prober{api: a},
+		Versioner: &versioner{a},
+		Writer:    &writer{a},
+		Limits:    backend.Limits{Batch: 1, Parallel: parallel, Rate: c.rate, Payload: payload},
 		Close: func() error {
 			l.close()
 			client.CloseIdleConnections()

@@ -3,7 +3,6 @@
 package ibm
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -26,10 +25,25 @@ const (
 	iam     = "IBM Cloud IAM"
 )
 
+// party is who makes a request of the API, as messages name it.
+type party struct {
+	name    string
+	refused string // what a 401 says
+}
+
+// parties are those of each kind of login.
+var parties = map[string]party{
+	core.AUTHTYPE_IAM:          {"the API key", "refuses the token of the API key (401)"},
+	core.AUTHTYPE_CONTAINER:    {"the trusted profile", "refuses the token of the trusted profile (401)"},
+	core.AUTHTYPE_IAM_ASSUME:   {"the trusted profile", "refuses the token of the trusted profile (401)"},
+	core.AUTHTYPE_BEARER_TOKEN: {"the bearer token", "refuses the bearer token (401): it may have expired; check " + envPrefix + "BEARER_TOKEN"},
+	core.AUTHTYPE_NOAUTH:       {"a request without a login", "demands a login (401): " + envPrefix + "AUTH_TYPE is noAuth"},
+}
+
 // classify turns a failure of the API into the error of the contract. The
 // server's texts are left out, also as causes: they may repeat what they were
 // sent.
-func classify(resp *core.DetailedResponse, err error, ref backend.Ref) error {
+func classify(resp *core.DetailedResponse, err error, ref backend.Ref, by party) error {
 	if resp == nil || resp.StatusCode == 0 {
 		return unanswered(product, err)
 	}
@@ -41,10 +55,10 @@ func classify(resp *core.DetailedResponse, err error, ref backend.Ref) error {
 		}
 		return backend.Errorf(backend.NotFound, "%s has no %s", product, ref)
 	case code == http.StatusUnauthorized:
-		return backend.Errorf(backend.Unauthenticated, "%s refuses the token of the API key (401)", product)
+		return backend.Errorf(backend.Unauthenticated, "%s %s", product, by.refused)
 	case code == http.StatusForbidden:
 		return backend.Errorf(backend.PermissionDenied,
-			"the API key may not read %s (403): it needs the role SecretsReader for the instance or its secret group", ref)
+			"%s may not read %s (403): it needs the role SecretsReader for the instance or its secret group", by.name, ref)
 	case code == http.StatusPreconditionFailed:
 		return backend.Errorf(backend.Conflict, "%s is locked (412)", ref)
 	case code >= http.StatusBadRequest && code < http.StatusInternalServerError &&
@@ -57,19 +71,17 @@ func classify(resp *core.DetailedResponse, err error, ref backend.Ref) error {
 	}
 }
 
-// classifyLogin turns a failure of IAM into the error of the contract.
-func classifyLogin(resp *core.DetailedResponse, err error) error {
-	if resp == nil || resp.StatusCode == 0 {
-		return unanswered(iam, err)
-	}
+// classifyLogin turns an answer of IAM that is no token into the error of the
+// contract. Refusal is what to say when it does not accept what was given.
+func classifyLogin(resp *http.Response, refusal string) error {
 	switch code := resp.StatusCode; {
 	case code == http.StatusBadRequest || code == http.StatusUnauthorized || code == http.StatusForbidden:
-		return backend.Errorf(backend.Unauthenticated, "%s refuses the API key (%d): check %sAPIKEY", iam, code, envPrefix)
+		return backend.Errorf(backend.Unauthenticated, refusal, code)
 	case code >= http.StatusBadRequest && code < http.StatusInternalServerError &&
 		code != http.StatusTooManyRequests && code != http.StatusRequestTimeout:
 		return backend.Errorf(backend.Unknown, "%s does not accept the request for a token (%d): check %sAUTH_URL", iam, code, envPrefix)
 	default:
-		return elsewhere(iam, "AUTH_URL", resp)
+		return elsewhere(iam, "AUTH_URL", &core.DetailedResponse{StatusCode: code, Headers: resp.Header})
 	}
 }
 
@@ -140,12 +152,11 @@ func unanswered(who string, err error) error {
 
 // wire carries the requests to one service. It does what the SDK has no option
 // for: errors are classified while they are whole, for the SDK turns some of
-// them into text, and requests that the SDK makes without a context end.
+// them into text.
 type wire struct {
 	who   string
 	base  http.RoundTripper
-	limit time.Duration   // for one request with its answer; 0 is none
-	until context.Context // where there is a limit, requests end with it too; may be nil
+	limit time.Duration // for one request with its answer; 0 is none
 }
 
 // client makes a client of the given one that follows no redirect: the token
@@ -155,9 +166,7 @@ func (w wire) client(given *http.Client) *http.Client {
 	if w.base == nil {
 		w.base = http.DefaultTransport
 	}
-	if given.Timeout > 0 {
-		w.limit = min(given.Timeout, cmp.Or(w.limit, given.Timeout))
-	}
+	w.limit = given.Timeout
 	return &http.Client{
 		Transport:     w,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -172,27 +181,37 @@ func (w wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		end()
 		return nil, broken(w.who, r.URL.Host, err)
 	}
-	resp.Body = &body{resp.Body, end}
+	resp.Body = &body{resp.Body, end, maxAnswer}
 	return resp, nil
 }
 
-// bound applies the wire's own limits to the context of a request.
+// bound applies the wire's own limit to the context of a request.
 func (w wire) bound(ctx context.Context) (context.Context, func()) {
 	if w.limit <= 0 {
 		return ctx, func() {}
 	}
-	ctx, cancel := context.WithTimeout(ctx, w.limit)
-	if w.until == nil {
-		return ctx, cancel
-	}
-	stop := context.AfterFunc(w.until, cancel)
-	return ctx, func() { stop(); cancel() }
+	return context.WithTimeout(ctx, w.limit)
 }
 
-// body ends the context of its request when it is closed.
+// maxAnswer is more than a page of secrets, or a secret of the largest size,
+// takes in JSON.
+const maxAnswer = 32 << 20
+
+// body ends the context of its request when it is closed, and breaks off when
+// it is too long.
 type body struct {
 	io.ReadCloser
-	end func()
+	end  func()
+	left int64
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, io.ErrUnexpectedEOF
+	}
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
 }
 
 func (b *body) Close() error {
@@ -216,8 +235,11 @@ func broken(who, host string, err error) error {
 	var (
 		timeout net.Error
 		dns     *net.DNSError
+		op      *net.OpError
 	)
 	switch {
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		return backend.Errorf(backend.Unavailable, "%s cannot be reached: there is no connection to the proxy", who)
 	case isUntrusted(err):
 		return backend.Errorf(backend.Unavailable, "%s has no certificate that is trusted for this host", who)
 	case isNoTLS(err):

@@ -216,7 +216,7 @@ func TestUnanswered(t *testing.T) {
 // holdToken makes the backend believe that it has logged in.
 func holdToken(b backend.Backend) {
 	later := time.Now().Add(time.Hour)
-	b.Checker.(*login).held = token{text: "t", renew: later, expires: later}
+	b.Checker.(*login).held = token{text: backend.NewValue([]byte("t")), renew: later, expires: later}
 }
 
 // TestTimeout: a caller's deadline, while the instance thinks and in the

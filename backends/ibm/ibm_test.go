@@ -170,18 +170,60 @@ func TestConformance(t *testing.T) {
 	backendtest.Run(t, func(t testing.TB) backendtest.Harness { return newStore(t).harness() })
 }
 
+// TestConformanceByName holds the backend to the same with refs that are names.
+func TestConformanceByName(t *testing.T) {
+	backendtest.Run(t, func(t testing.TB) backendtest.Harness {
+		s := newStore(t)
+		s.byName = true
+		h := s.harness()
+		h.Name = "ibm by name"
+		h.BadRef = backend.Ref{Path: "../secrets", Kind: typeArbitrary, Args: "name"}
+		for _, check := range backendtest.Checks {
+			if check.Needs == backend.CanFind {
+				h.Skips[check.Name] = "what is found are ids; TestConformance covers them"
+			}
+		}
+		return h
+	})
+}
+
 // store is a world behind the back doors of the suite.
 type store struct {
 	*world
+	byName bool // refs are names
 	mu     sync.Mutex
-	faults map[backend.Ref]backendtest.Fault
+	faults map[string]backendtest.Fault // by id, "" for all
+	ids    map[string]string            // by the names in refs
+}
+
+// ref is what the suite gets for a secret with that name and id.
+func (s *store) ref(name string, id backend.Ref) backend.Ref {
+	if !s.byName {
+		return id
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ids[name] = id.Path
+	id.Path, id.Args = name, "name"
+	return id
+}
+
+// id is the id of what a ref means, and "" of the zero Ref.
+func (s *store) id(r backend.Ref) string {
+	if r.Args == "" {
+		return r.Path
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ids[r.Path]
 }
 
 func newStore(t testing.TB) *store {
-	return &store{world: start(t, ibmsm.Options{}), faults: map[backend.Ref]backendtest.Fault{}}
+	return &store{world: start(t, ibmsm.Options{}), faults: map[string]backendtest.Fault{}, ids: map[string]string{}}
 }
 
 func (s *store) harness() backendtest.Harness {
+	s.SetRole(goodKey, ibmsm.Manager) // for the writes
 	b, _, err := s.login(s.t.Context(), backendtest.Same)
 	if err != nil {
 		s.t.Fatal(err)
@@ -197,20 +239,24 @@ func (s *store) harness() backendtest.Harness {
 		Remove:   s.remove,
 		Fail:     s.fail,
 		Hold: func(r backend.Ref) func() {
-			return s.Fail(ibmsm.Match{Kind: ibmsm.KindGet, ID: r.Path}, ibmsm.Fault{Hold: true})
+			return s.Fail(ibmsm.Match{Kind: ibmsm.KindGet, ID: s.id(r)}, ibmsm.Fault{Hold: true})
 		},
 		Calls: func() int {
 			kinds := s.Stats().Kinds
 			return kinds[ibmsm.KindGet] + kinds[ibmsm.KindGetByName]
 		},
-		Requests: func() int { return s.Stats().Total },
-		BadRef:   backend.Ref{Path: "../secrets", Kind: typeArbitrary},
-		Canary:   "canary-key",
+		Requests:     func() int { return s.Stats().Total },
+		NewRef:       named,
+		SeedMutating: func(name string) backend.Ref { return s.ref(name, s.mutating(name)) },
+		Page:         pageSize,
+		BadRef:       backend.Ref{Path: "../secrets", Kind: typeArbitrary},
+		Canary:       "canary-key",
 		Skips: map[string]string{
+			"find/prefix":      "a secret has no path; TestFind covers groups",
+			"find/name":        "a name is not the path of a Ref, which is an id; TestFind covers names",
 			"read/binary":      "a value is text in JSON; IBM's own tools store binary data as base64",
 			"read/empty-value": "the product refuses an empty payload",
-			"read/fields":      "a username_password secret has its two fields and no others; TestRead covers them",
-			"read/mutating":    "secrets that reading changes are not served",
+			"read/fields":      "the types with fields have those and no others; TestReadTypes covers them",
 		},
 	}
 }
@@ -228,17 +274,21 @@ func (s *store) login(ctx context.Context, l backendtest.Login) (backend.Backend
 }
 
 func (s *store) seed(name string, secret backend.Secret) backend.Ref {
-	return s.put(name, typeArbitrary, map[string]any{"payload": string(secret.Payload.Reveal())})
+	var labels []string
+	for k, v := range secret.Labels {
+		labels = append(labels, k+"="+v)
+	}
+	return s.ref(name, s.world.seed(ibmsm.Seed{Name: name, Labels: labels, Fields: map[string]any{"payload": string(secret.Payload.Reveal())}}))
 }
 
 func (s *store) rotate(r backend.Ref, secret backend.Secret) {
-	if _, err := s.Rotate(r.Path, map[string]any{"payload": string(secret.Payload.Reveal())}); err != nil {
+	if _, err := s.Rotate(s.id(r), map[string]any{"payload": string(secret.Payload.Reveal())}); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
 func (s *store) remove(r backend.Ref) {
-	if err := s.Delete(r.Path); err != nil {
+	if err := s.Delete(s.id(r)); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -261,19 +311,20 @@ func (s *store) fail(r backend.Ref, f backendtest.Fault) bool {
 	if f.Code != "" && statuses[f.Code] == 0 || r == (backend.Ref{}) && f.Code == backend.PermissionDenied {
 		return false
 	}
+	id := s.id(r)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults[r] = f
+	s.faults[id] = f
 	if f.Code == "" {
-		delete(s.faults, r)
+		delete(s.faults, id)
 	}
 	s.ClearFaults()
-	for r, f := range maps.All(s.faults) {
+	for id, f := range maps.All(s.faults) {
 		fault := ibmsm.Fault{Status: statuses[f.Code], Body: errorBody(f.Canary)}
 		if f.RetryAfter > 0 {
 			fault.RetryAfter = strconv.Itoa(int(f.RetryAfter.Seconds()))
 		}
-		s.Fail(ibmsm.Match{ID: r.Path}, fault)
+		s.Fail(ibmsm.Match{ID: id}, fault)
 	}
 	return true
 }

@@ -10,43 +10,50 @@ import (
 	"github.com/lockstep-secrets/lockstep/backend"
 )
 
-// The secret types that are served. The names are IBM's.
-const (
-	typeArbitrary        = "arbitrary"
-	typeUsernamePassword = "username_password"
-	typeKV               = "kv"
+var (
+	// idGrammar keeps path segments such as ".." out of the request; ids are
+	// UUIDs.
+	idGrammar = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z_-]{0,127}$`)
+	// nameGrammar is IBM's for the names of secrets, and a little more. Like
+	// ids, names and groups become path segments.
+	nameGrammar = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z._-]{1,255}$`)
+	// groupGrammar is wide: IBM has none. Dots of their own are found apart.
+	groupGrammar = regexp.MustCompile(`^[^\\%\x00-\x1f\x7f]{1,128}$`)
+	dotSegment   = regexp.MustCompile(`(^|/)\.\.?(/|$)`)
+	// uuid tells ids from names where a key may be either.
+	uuid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 )
 
-var served = []string{typeArbitrary, typeUsernamePassword, typeKV}
-
-// known are IBM's other types, which deserve another answer than a typing error.
-var known = []string{
-	"iam_credentials", "service_credentials", "imported_cert", "public_cert", "private_cert", "custom_credentials",
+// parseRef reads a key as a dialect writes it. KES and ESO ignored the versions
+// in a manifest for this product, and so do we.
+func parseRef(d backend.Dialect, k backend.Key) (backend.Ref, error) {
+	switch d {
+	case backend.KES:
+		return parseKES(k)
+	case backend.ESO:
+		return parseESO(k)
+	}
+	return backend.Ref{}, backend.Errorf(backend.InvalidRef, "IBM Cloud Secrets Manager is not served for %s manifests by this version of Lockstep", d)
 }
 
-// idGrammar keeps path segments such as ".." out of the request; ids are UUIDs.
-var idGrammar = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z_-]{0,127}$`)
-
-// parseRef reads a key as a dialect writes it. KES ignored the versions in a
-// manifest for this product, and so do we for its manifests.
-func parseRef(d backend.Dialect, k backend.Key) (backend.Ref, error) {
-	if d != backend.KES {
-		return backend.Ref{}, backend.Errorf(backend.InvalidRef, "IBM Cloud Secrets Manager is not served for %s manifests by this version of Lockstep", d)
+// parseKES reads a key with a type, which is an id or, with keyByName, a name.
+// The texts are those of KES and of IBM's v1 client.
+func parseKES(k backend.Key) (backend.Ref, error) {
+	if k.Args["keyByName"] == "true" {
+		switch {
+		case k.Kind == "":
+			return backend.Ref{}, noneNamed("undefined", k.Key)
+		case !slices.Contains(served, k.Kind) || !nameGrammar.MatchString(k.Key):
+			return backend.Ref{}, noneNamed(k.Kind, k.Key)
+		}
+		return backend.Ref{Path: k.Key, Kind: k.Kind, Args: "name"}, nil
 	}
 	if k.Kind == "" {
-		// The words of IBM's v1 client, which KES passed on.
 		return backend.Ref{}, backend.Errorf(backend.InvalidRef, "Missing required parameters: secretType")
-	}
-	if slices.Contains(known, k.Kind) {
-		return backend.Ref{}, backend.Errorf(backend.InvalidRef,
-			"secretType %q is not supported by this version of Lockstep; supported: %s", k.Kind, strings.Join(served, ", "))
 	}
 	if !slices.Contains(served, k.Kind) {
 		return backend.Ref{}, backend.Errorf(backend.InvalidRef,
 			"secretType %q is not one that IBM Cloud Secrets Manager has; use one of %s", k.Kind, strings.Join(served, ", "))
-	}
-	if k.Args["keyByName"] == "true" {
-		return backend.Ref{}, backend.Errorf(backend.InvalidRef, "keyByName is not supported by this version of Lockstep; use the id of the secret")
 	}
 	if !idGrammar.MatchString(k.Key) {
 		return backend.Ref{}, badID(k.Key)
@@ -54,12 +61,50 @@ func parseRef(d backend.Dialect, k backend.Key) (backend.Ref, error) {
 	return backend.Ref{Path: k.Key, Kind: k.Kind}, nil
 }
 
+// parseESO reads [[group/]type/]key. The key is a UUID, to which the group does
+// not matter, or a name, which has to have one. Without a type it is arbitrary.
+func parseESO(k backend.Key) (backend.Ref, error) {
+	parts := strings.Split(k.Key, "/")
+	if len(parts) > 3 || slices.Contains(parts, "") {
+		return backend.Ref{}, backend.Errorf(backend.InvalidRef, "%q is not a key of IBM Cloud Secrets Manager: use group/type/name or type/id", k.Key)
+	}
+	ref := backend.Ref{Path: parts[len(parts)-1], Kind: typeArbitrary, Part: k.Part}
+	if len(parts) > 1 {
+		ref.Kind = parts[len(parts)-2]
+	}
+	if !slices.Contains(served, ref.Kind) {
+		return backend.Ref{}, backend.Errorf(backend.InvalidRef,
+			"secret type %q is not one that IBM Cloud Secrets Manager has; use one of %s", ref.Kind, strings.Join(served, ", "))
+	}
+	switch {
+	case uuid.MatchString(ref.Path):
+		return ref, nil
+	case len(parts) < 3:
+		return backend.Ref{}, backend.Errorf(backend.InvalidRef,
+			"secret group name is missing: %q is not the id of a secret, and names are written group/type/name", ref.Path)
+	case !isGroup(parts[0]):
+		return backend.Ref{}, badGroup(parts[0])
+	case !nameGrammar.MatchString(ref.Path):
+		return backend.Ref{}, noneNamed(ref.Kind, ref.Path)
+	}
+	ref.Args = "name:" + parts[0]
+	return ref, nil
+}
+
 // readable finds questions that cannot be right before they are asked. A Ref
 // has a Kind here: asking for a secret of an unknown type may change it, for
 // IBM makes a new key for each reader of some iam_credentials.
 func readable(ref backend.Ref) error {
-	if !idGrammar.MatchString(ref.Path) {
+	group, named := byName(ref)
+	switch {
+	case !named && ref.Args != "":
+		return backend.Errorf(backend.InvalidRef, "%q says nothing about a secret in IBM Cloud Secrets Manager", ref.Args)
+	case !named && !idGrammar.MatchString(ref.Path):
 		return badID(ref.Path)
+	case named && !nameGrammar.MatchString(ref.Path):
+		return noneNamed(ref.Kind, ref.Path)
+	case group != "" && !isGroup(group):
+		return badGroup(group)
 	}
 	if ref.Version != "" && !idGrammar.MatchString(ref.Version) {
 		return backend.Errorf(backend.InvalidRef, "%q is not a version of a secret in IBM Cloud Secrets Manager", ref.Version)
@@ -75,4 +120,19 @@ func readable(ref backend.Ref) error {
 
 func badID(id string) error {
 	return backend.Errorf(backend.InvalidRef, "%q is not the id of a secret in IBM Cloud Secrets Manager", id)
+}
+
+// isGroup reports whether a secret group may have the name.
+func isGroup(name string) bool {
+	return groupGrammar.MatchString(name) && !dotSegment.MatchString(name)
+}
+
+func badGroup(name string) error {
+	return backend.Errorf(backend.InvalidRef, "%q is not the name of a secret group in IBM Cloud Secrets Manager", name)
+}
+
+// noneNamed is what KES said of every name that it did not find. No secret can
+// have this one.
+func noneNamed(kind, name string) error {
+	return backend.Errorf(backend.InvalidRef, "No %s secret named %s", kind, name)
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockstep-secrets/lockstep/internal/dev/ibmsm"
 	"github.com/lockstep-secrets/lockstep/internal/dev/plane"
 )
 
@@ -250,9 +251,11 @@ func (d *demo) count(ctx context.Context) error {
 		return err
 	}
 	note("requests of Lockstep to the manager since it was started, with two entries in the manifest:")
-	note("  %d for a token", stats.Kinds["token"])
-	note("  %d to read the one secret: the first sync, and one each interval of 10 s for both entries", stats.Reads[d.secretID])
-	if others := stats.Total - stats.Kinds["token"] - stats.Reads[d.secretID] - stats.Kinds["rotate"]; others > 0 {
+	note("  %d for a token", stats.Kinds[ibmsm.KindToken])
+	note("  %d to read the one secret that both entries need: at first, and after it changed", stats.Reads[d.secretID])
+	note("  %d to ask what changed: one each interval of 10 s, however many secrets there are", stats.Kinds[ibmsm.KindList])
+	others := stats.Total - stats.Kinds[ibmsm.KindToken] - stats.Reads[d.secretID] - stats.Kinds[ibmsm.KindList] - stats.Kinds[ibmsm.KindRotate]
+	if others > 0 {
 		note("  %d others", others)
 	}
 	return nil

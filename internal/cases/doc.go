@@ -52,10 +52,11 @@
 //	  payload: text
 //	  error: {code: RateLimited, failing: 5s}
 //
-// An id that is not there is NotFound. An error is what the service answers with
-// instead: NotFound, PermissionDenied, Unauthenticated, RateLimited, Unavailable,
-// Conflict, Unknown, or Unreachable for no answer at all; failing is for how
-// long. A secret that has an error and a secret_type was read before. Instead of
-// an id, "*" means every secret and iam the login. For a large value write
-// fill: 1048576 in place of the payload, for that many bytes.
+// For keyByName, a secret has a name as well. An id that is not there is
+// NotFound. An error is what the service answers with instead: NotFound,
+// PermissionDenied, Unauthenticated, RateLimited, Unavailable, Conflict,
+// Unknown, or Unreachable for no answer at all; failing is for how long. A
+// secret that has an error and a secret_type was read before. Instead of an id,
+// "*" means every secret and iam the login. For a large value write fill:
+// 1048576 in place of the payload, for that many bytes.
 package cases

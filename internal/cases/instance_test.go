@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +36,7 @@ type instance struct {
 // held is one line of the store.
 type held struct {
 	Type  string `json:"secret_type"`
+	Name  string `json:"name"`
 	Error *struct {
 		Code    string          `json:"code"`
 		Failing metav1.Duration `json:"failing"`
@@ -105,15 +108,25 @@ func (i *instance) answers(ctx context.Context, p plan.Plan, in spec.Inputs, dri
 		for n, ref := range r.Refs {
 			a := plan.Answer{Secret: now[n].Secret, Err: now[n].Err}
 			if a.Err != nil {
-				a.Failing = i.failing(ref.Path)
+				a.Failing = i.failing(i.id(ref))
 			}
-			if known := i.held[ref.Path].Type != ""; known && before[n].Err == nil && outcome.Transient(backend.CodeOf(a.Err)) {
+			if known := i.held[i.id(ref)].Type != ""; known && before[n].Err == nil && outcome.Transient(backend.CodeOf(a.Err)) {
 				a.Secret, a.Stale, a.Err = before[n].Secret, a.Err, nil
 			}
 			out[plan.Key{Store: r.Store, Ref: ref}] = a
 		}
 	}
 	return out
+}
+
+// id is the id that a ref means, by its name if it must.
+func (i *instance) id(ref backend.Ref) string {
+	for id, h := range i.held {
+		if ref.Args != "" && h.Name == ref.Path && h.Type == ref.Kind {
+			return id
+		}
+	}
+	return ref.Path
 }
 
 // read reads with the product's own code.
@@ -150,7 +163,8 @@ func (i *instance) RoundTrip(req *http.Request) (*http.Response, error) {
 	if strings.HasSuffix(req.URL.Path, "/identity/token") {
 		return i.token(req)
 	}
-	id, ok := strings.CutPrefix(req.URL.Path, "/api/v2/secrets/")
+	id, ok := strings.CutPrefix(req.URL.Path+"/", "/api/v2/secrets/")
+	id = strings.TrimSuffix(id, "/")
 	if !ok || req.Header.Get("Authorization") != "Bearer a-token" {
 		return respond(req, http.StatusUnauthorized, `{}`)
 	}
@@ -159,10 +173,24 @@ func (i *instance) RoundTrip(req *http.Request) (*http.Response, error) {
 			return fail(req, statuses[h.Error.Code])
 		}
 	}
+	if id == "" {
+		return respond(req, http.StatusOK, i.list(req.URL.Query().Get("secret_types")))
+	}
 	if h := i.held[id]; h.Type != "" {
 		return respond(req, http.StatusOK, string(h.body))
 	}
 	return fail(req, http.StatusNotFound)
+}
+
+// list is a page of all secrets of a type.
+func (i *instance) list(kind string) string {
+	var all []string
+	for _, id := range slices.Sorted(maps.Keys(i.held)) {
+		if h := i.held[id]; h.Type == kind {
+			all = append(all, fmt.Sprintf(`{"id":%q,"name":%q,"secret_type":%q}`, id, h.Name, h.Type))
+		}
+	}
+	return fmt.Sprintf(`{"total_count":%d,"secrets":[%s]}`, len(all), strings.Join(all, ","))
 }
 
 func (i *instance) token(req *http.Request) (*http.Response, error) {

@@ -4,9 +4,13 @@ package cli_test
 
 import (
 	"context"
+	"encoding/pem"
+	"io"
+	"log"
 	"net/http/httptest"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -47,6 +51,17 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				return err
 			}
+			secure := httptest.NewUnstartedServer(ibm)
+			secure.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshakes that fail
+			secure.StartTLS()
+			e.Defer(secure.Close)
+			ca := filepath.Join(e.WorkDir, "secure-ca.pem")
+			block := &pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}
+			if err := os.WriteFile(ca, pem.EncodeToMemory(block), 0o600); err != nil {
+				return err
+			}
+			e.Setenv("SECURE_URL", secure.URL)
+			e.Setenv("SECURE_CA", ca)
 			e.Setenv("LOGIN_ID", login)
 			e.Setenv("KV_ID", kv)
 			e.Setenv("IBM_CLOUD_SECRETS_MANAGER_API_ENDPOINT", server.URL+"/api/")

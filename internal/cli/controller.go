@@ -18,6 +18,7 @@ import (
 	"github.com/lockstep-secrets/lockstep/internal/config"
 	"github.com/lockstep-secrets/lockstep/internal/controller"
 	"github.com/lockstep-secrets/lockstep/internal/diff"
+	"github.com/lockstep-secrets/lockstep/internal/feed"
 )
 
 // controller runs the controller until it is interrupted.
@@ -29,13 +30,17 @@ func (s shell) controller() *cobra.Command {
 		Short: "Keep the Secrets of a cluster up to date",
 		Long: "Keep the Secrets of a cluster up to date.\n\n" +
 			"Stores of KES manifests are configured by the environment variables that Kubernetes External Secrets had,\n" +
-			"among them POLLER_INTERVAL_MILLISECONDS, INSTANCE_ID and IBM_CLOUD_SECRETS_MANAGER_API_*.",
+			"among them POLLER_INTERVAL_MILLISECONDS, INSTANCE_ID and IBM_CLOUD_SECRETS_MANAGER_API_*.\n" +
+			"Proxies and further CAs are HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and NODE_EXTRA_CA_CERTS.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !cmd.Flags().Changed("namespaces") {
 				cfg.Namespaces = s.env.Namespaces("WATCHED_NAMESPACES")
 			}
 			if err := cfg.Validate(); err != nil {
+				return err
+			}
+			if _, err := feed.Roots(s.env[feed.ExtraCA]); err != nil {
 				return err
 			}
 			log := logger(s.err, level)

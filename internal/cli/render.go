@@ -54,6 +54,9 @@ func (s shell) render() *cobra.Command {
 			if len(files) == 0 {
 				return errors.New("--filename: name at least one file, or - for standard input")
 			}
+			if _, err := feed.Roots(s.env[feed.ExtraCA]); err != nil {
+				return err
+			}
 			drivers := all.Drivers()
 			set, err := config.KESSettings(s.env, drivers)
 			if err != nil {

@@ -3,13 +3,24 @@
 package feed
 
 import (
+	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"os"
 	"time"
+
+	"github.com/lockstep-secrets/lockstep/backend"
 )
+
+// ExtraCA is the variable of Node.js, and so of Kubernetes External Secrets,
+// that names a file with certificates of further CAs.
+const ExtraCA = "NODE_EXTRA_CA_CERTS"
 
 // maxBody is the largest answer that is read, in bytes. A thousand metadata
 // entries of the products we know take about one MiB, and no secret is larger
@@ -21,12 +32,20 @@ var errRedirect = errors.New("redirected to another host, where the credentials 
 
 var errTooLarge = errors.New("the answer is larger than 16 MiB")
 
-// Transport makes the transport that carries all requests to stores: proxies
-// from the environment, TLS 1.2 and later, and a bound on each answer.
+// Transport makes the transport that carries all requests to stores: TLS 1.2
+// and later, and a bound on each answer. What the process's environment says of
+// proxies (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) and of CAs (SSL_CERT_FILE,
+// SSL_CERT_DIR, NODE_EXTRA_CA_CERTS) holds. When the file of the last cannot be
+// used, every request fails and says so.
 func Transport() http.RoundTripper {
+	roots, err := Roots(os.Getenv(ExtraCA))
+	if err != nil {
+		return refusing{err}
+	}
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	return bounded{&http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
+		OnProxyConnectResponse: letThrough,
 		DialContext:            dialer.DialContext,
 		ForceAttemptHTTP2:      true,
 		MaxIdleConns:           100,
@@ -35,8 +54,49 @@ func Transport() http.RoundTripper {
 		TLSHandshakeTimeout:    10 * time.Second,
 		ResponseHeaderTimeout:  30 * time.Second,
 		MaxResponseHeaderBytes: 1 << 20,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 	}}
+}
+
+// Roots returns the CAs of the system and those in a PEM file, or nil, which
+// means the system's alone, when file is empty. Unlike Node.js it does not pass
+// over a file that is not there: whoever names one needs it.
+func Roots(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil //nolint:nilnil // as crypto/tls has it
+	}
+	pem, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", ExtraCA, err)
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("%s: read the certificates of the system: %w", ExtraCA, err)
+	}
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s: %s has no certificate in PEM in it", ExtraCA, file)
+	}
+	return roots, nil
+}
+
+// letThrough says that it was the proxy who refused, and in our words: a
+// proxy's own may repeat what it was sent.
+func letThrough(_ context.Context, _ *url.URL, asked *http.Request, answer *http.Response) error {
+	if answer.StatusCode == http.StatusOK {
+		return nil
+	}
+	return backend.Errorf(backend.Unavailable, "the proxy does not connect us to %s (%d)", asked.Host, answer.StatusCode)
+}
+
+// refusing fails every request.
+type refusing struct{ err error }
+
+// RoundTrip makes no request.
+func (f refusing) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		_ = r.Body.Close() // a RoundTripper must, whatever happens
+	}
+	return nil, backend.Errorf(backend.Unavailable, "%s", f.err)
 }
 
 // sameHost follows redirects within one host only: credentials must not go

@@ -3,6 +3,7 @@
 package render
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 
@@ -18,11 +19,11 @@ const maxDocument = 4 << 20
 // lodashEntry reads an entry by JavaScript's rules, as Kubernetes External
 // Secrets did.
 func lodashEntry(e spec.Entry, s backend.Secret) (map[string]backend.Value, error) {
-	raw := s.Payload.Reveal()
-	if len(raw) > maxDocument && (s.JSON || e.HasProperty || e.Name == "") {
+	raw, document := lodashText(s, e.HasProperty || e.Name == "")
+	if len(raw) > maxDocument && (document || e.HasProperty || e.Name == "") {
 		return nil, backend.Errorf(backend.InvalidRef, "the value of %s is too large to be read as JSON: at most %d bytes", e.Key.Key, maxDocument)
 	}
-	if s.JSON {
+	if document {
 		// The product's answer was parsed and written again by JavaScript
 		// before anybody saw it.
 		doc, err := lodash.Parse(raw)
@@ -50,6 +51,21 @@ func lodashEntry(e spec.Entry, s backend.Secret) (map[string]backend.Value, erro
 		return nil, backend.Errorf(backend.InvalidRef, "Could not find property %s in %s", e.Property, e.Key.Key)
 	}
 	return map[string]backend.Value{e.Name: lodashValue(v, e.Decode)}, nil
+}
+
+// lodashText returns what an entry reads, and whether it is JSON by the
+// product's own definition. A secret may have both a payload, which is then its
+// value as a whole, and fields, which are its properties.
+func lodashText(s backend.Secret, properties bool) (raw []byte, document bool) {
+	if s.Fields == nil || s.Payload.IsSet() && !properties {
+		return s.Payload.Reveal(), s.JSON
+	}
+	fields := make(map[string]string, len(s.Fields))
+	for name, v := range s.Fields {
+		fields[name] = string(v.Reveal())
+	}
+	raw, _ = json.Marshal(fields) // strings always marshal
+	return raw, true
 }
 
 // lodashSpread makes one key of each property of the document.

@@ -17,6 +17,18 @@ import (
 // missing is the value of a vector whose property is not there.
 const missing = "\x00missing"
 
+// fields is an answer of named fields.
+func fields(kv ...string) plan.Answer {
+	return plan.Answer{Secret: backend.Secret{Fields: values(kv...)}}
+}
+
+// both is an answer with a value as a whole beside its fields.
+func both(whole string, kv ...string) plan.Answer {
+	a := fields(kv...)
+	a.Secret.Payload = backend.NewValue([]byte(whole))
+	return a
+}
+
 // TestVectors runs what KES 8.5.5 was observed to make of values, and the few
 // places where it is not followed, which say so.
 func TestVectors(t *testing.T) {
@@ -58,6 +70,13 @@ func TestVectors(t *testing.T) {
 		"BinaryNumber":      {"numbers are left alone", text(`{"a":1234}`), binary(property("x", "k", "a")), "1234"},
 		"BinaryObject":      {"objects are left alone", text(`{"a":{"b":"aGk="}}`), binary(property("x", "k", "a")), `{"b":"aGk="}`},
 		"UTF8":              {"text keeps its bytes", text(`{"a":"é漢😀"}`), property("x", "k", "a"), "é漢😀"},
+		"Whole":             {"a value beside the properties is what is meant without one", both("key", "api_key", "p"), data("x", "k"), "key"},
+		"WholeBinary":       {"and is base64 like any other", both("aGk=", "api_key", "p"), binary(data("x", "k")), "hi"},
+		"WholeProperty":     {"and is not, with one", both("key", "api_key", "p"), property("x", "k", "api_key"), "p"},
+		"WholeMissing":      {"nor is it a property", both("key", "api_key", "p"), property("x", "k", "key"), missing},
+		"WholeJSON":         {"nor are its own", both(`{"a":"in the value"}`, "b", "p"), property("x", "k", "a"), missing},
+		"Fields":            {"fields alone are a document", fields("user", `"u"`, "a b", "\u2028<"), data("x", "k"), "{\"a b\":\"\u2028<\",\"user\":\"\\\"u\\\"\"}"},
+		"FieldsProperty":    {"with properties", fields("user", `"u"`), property("x", "k", "user"), `"u"`},
 		"Escapes":           {"escapes are resolved", text(`{"a":"\u00e9\n\ud83d\ude00"}`), property("x", "k", "a"), "é\n😀"},
 	}
 	for name, tc := range cases {
@@ -98,6 +117,8 @@ func TestSpreadVectors(t *testing.T) {
 		},
 		"Binary":   {"strings are decoded; KES forgot isBinary here", text(`{"a":"aGVsbG8=","n":7}`), true, map[string]string{"a": "hello", "n": "7"}},
 		"Document": {"what the product lays out spreads too", document(`{"username":"ada","password":"x"}`), false, map[string]string{"username": "ada", "password": "x"}},
+		"Fields":   {"named fields are properties", fields("username", "ada", "password", "x"), false, map[string]string{"username": "ada", "password": "x"}},
+		"Whole":    {"a value as a whole is none", both("key", "api_key", "p"), false, map[string]string{"api_key": "p"}},
 		"Repeated": {"the last of two members counts", text(`{"a":"1","a":"2"}`), false, map[string]string{"a": "2"}},
 	}
 	for name, tc := range cases {

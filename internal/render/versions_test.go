@@ -26,3 +26,17 @@ func TestVersions(t *testing.T) {
 		t.Errorf("only what reading changes, and only where there is a version:\n-want, +got:\n%s", diff)
 	}
 }
+
+// TestFieldsAndPayload has a secret with named fields and a value of its own:
+// properties and whole objects are the fields', the rest is the value.
+func TestFieldsAndPayload(t *testing.T) {
+	a := text("bare-key")
+	a.Secret.Fields = values("api_key", "bare-key", "note", `with "quotes"`)
+	got := rendered(spec.Spec{Entries: []spec.Entry{
+		from("iam"), data("whole", "iam"), property("one", "iam", "note"),
+	}}, map[string]plan.Answer{"iam": a}, drivers())
+	want := map[string]string{"api_key": "bare-key", "note": `with "quotes"`, "whole": "bare-key", "one": `with "quotes"`}
+	if diff := cmp.Diff(want, texts(got.Data)); diff != "" {
+		t.Errorf("-want, +got:\n%s", diff)
+	}
+}

@@ -53,14 +53,8 @@ func TestBadManifest(t *testing.T) {
 			spec: func(_ *world, id string) string {
 				return "{backendType: ibmcloudSecretsManager, data: [{key: " + id + ", name: password, secretType: user_password}]}"
 			},
-			want: `secretType "user_password" is not one that IBM Cloud Secrets Manager has; use one of arbitrary, username_password, kv`,
-		},
-		"secretType of a later version": {
-			reason: "IBM has it, this version does not",
-			spec: func(_ *world, id string) string {
-				return "{backendType: ibmcloudSecretsManager, data: [{key: " + id + ", name: password, secretType: imported_cert}]}"
-			},
-			want: `secretType "imported_cert" is not supported by this version of Lockstep; supported: arbitrary, username_password, kv`,
+			want: `secretType "user_password" is not one that IBM Cloud Secrets Manager has; use one of arbitrary, username_password, kv, iam_credentials, service_credentials, ` +
+				"imported_cert, public_cert, private_cert, custom_credentials",
 		},
 		"another secretType": {
 			reason: "the id is right and its type is not",
@@ -185,9 +179,13 @@ func TestManagerInTrouble(t *testing.T) {
 		},
 		"no permission": {
 			reason: "the role was taken away",
-			harm:   func(w *world, _ string) { w.ibm.SetRole(apiKey, ibmsm.Reader) },
-			mend:   func(w *world) { w.ibm.SetRole(apiKey, ibmsm.SecretsReader) },
-			want:   "the API key may not read username_password %[2]s (403): it needs the role SecretsReader for the instance or its secret group",
+			harm: func(w *world, id string) {
+				w.ibm.SetRole(apiKey, ibmsm.Reader)
+				// It may still list, so only a change makes it read.
+				must(w.t, w.ibm.Touch(id))
+			},
+			mend: func(w *world) { w.ibm.SetRole(apiKey, ibmsm.SecretsReader) },
+			want: "the API key may not read username_password %[2]s (403): it needs the role SecretsReader for the instance or its secret group",
 		},
 		"limited": {
 			reason: "the manager wants to be asked less",

@@ -79,15 +79,15 @@ func TestTutorial(t *testing.T) {
 		must(t, err)
 		w.holds("ibmcloud-secrets-manager-example", map[string]string{"username": "user123", "password": "new-" + w.canary})
 	})
-	t.Run("one token, and one read for both entries", func(t *testing.T) {
+	t.Run("no more tokens, and no read while nothing changes", func(t *testing.T) {
 		w.ibm.ResetStats()
 		w.polls(3)
 		stats := w.ibm.Stats()
 		if got := stats.Kinds[ibmsm.KindToken]; got != 0 {
 			t.Errorf("%d more tokens were asked for", got)
 		}
-		if stats.Total != stats.Reads[id] {
-			t.Errorf("%d requests, but %d reads of the secret", stats.Total, stats.Reads[id])
+		if stats.Reads[id] > 0 {
+			t.Errorf("%d reads of a secret that did not change", stats.Reads[id])
 		}
 	})
 }

@@ -89,6 +89,9 @@ type world struct {
 	env    config.Environment
 	canary string
 	stop   func()
+
+	standin  ibmsm.Options // of ibm
+	patience time.Duration
 }
 
 // option changes a world before its controller starts.
@@ -97,6 +100,16 @@ type option func(*world)
 // with sets a variable of the controller's environment.
 func with(name, value string) option {
 	return func(w *world) { w.env[name] = value }
+}
+
+// limited makes the manager answer at most so many requests in any second.
+func limited(rate int) option {
+	return func(w *world) { w.standin.RateLimit, w.standin.RetryAfter = rate, time.Second }
+}
+
+// patient is for tests that need more than the usual patience.
+func patient(d time.Duration) option {
+	return func(w *world) { w.patience = d }
 }
 
 // newWorld makes a namespace, grants the controller what is shipped for one
@@ -118,19 +131,25 @@ func quietWorld(t *testing.T, opts ...option) *world {
 	must(t, err)
 	w := &world{
 		t: t, user: user, ns: "t-" + random(t), canary: "CANARY-" + random(t),
-		ibm: ibmsm.New(ibmsm.Options{Keys: map[string]ibmsm.Role{apiKey: ibmsm.SecretsReader}}),
+		standin: ibmsm.Options{Keys: map[string]ibmsm.Role{apiKey: ibmsm.SecretsReader}}, patience: patience,
+		env: config.Environment{},
 	}
+	for _, o := range opts {
+		o(w)
+	}
+	w.ibm = ibmsm.New(w.standin)
 	w.server = httptest.NewServer(w.ibm)
 	t.Cleanup(w.server.Close)
-	w.env = config.Environment{
+	for name, value := range map[string]string{
 		"POLLER_INTERVAL_MILLISECONDS":            "1000",
 		"IBM_CLOUD_SECRETS_MANAGER_API_ENDPOINT":  w.server.URL,
 		"IBM_CLOUD_SECRETS_MANAGER_API_AUTH_URL":  w.server.URL,
 		"IBM_CLOUD_SECRETS_MANAGER_API_AUTH_TYPE": "iam",
 		"IBM_CLOUD_SECRETS_MANAGER_API_APIKEY":    apiKey,
-	}
-	for _, o := range opts {
-		o(w)
+	} {
+		if _, chosen := w.env[name]; !chosen {
+			w.env[name] = value
+		}
 	}
 	must(t, shared.CreateNamespace(t.Context(), w.ns, nil))
 	t.Cleanup(w.noLeak)
@@ -245,7 +264,7 @@ func (w *world) holds(name string, want map[string]string) *corev1.Secret {
 // eventually waits until a condition holds.
 func (w *world) eventually(condition func() error) {
 	w.t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(w.patience)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -261,12 +280,17 @@ func (w *world) eventually(condition func() error) {
 	}
 }
 
-// polls waits until the manager was asked n more times.
+// polls waits until the manager was asked n more times, for a value or for
+// whether it changed.
 func (w *world) polls(n int) {
 	w.t.Helper()
-	from := w.ibm.Stats().Kinds[ibmsm.KindGet]
+	asked := func() int {
+		s := w.ibm.Stats()
+		return s.Kinds[ibmsm.KindGet] + s.Kinds[ibmsm.KindGetByName] + s.Kinds[ibmsm.KindList] + s.Kinds[ibmsm.KindMetadata]
+	}
+	from := asked()
 	w.eventually(func() error {
-		if got := w.ibm.Stats().Kinds[ibmsm.KindGet] - from; got < n {
+		if got := asked() - from; got < n {
 			return fmt.Errorf("%d of %d polls", got, n)
 		}
 		return nil
