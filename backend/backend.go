@@ -52,7 +52,8 @@ type Reader interface {
 	// refused login; the results are then ignored.
 	//
 	// One Read of at most Limits.Batch refs makes at most one request for
-	// their values, whatever the answer.
+	// their values, whatever the answer; a second one only where the first
+	// proved that a name belongs to another secret by now.
 	Read(ctx context.Context, refs []Ref) ([]Result, error)
 }
 

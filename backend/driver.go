@@ -23,7 +23,8 @@ type Driver struct {
 	// errors are InvalidRef, in the words that users of the dialect know.
 	Ref func(d Dialect, k Key) (Ref, error)
 	// View lays a secret out as the manifests of a dialect expect to see it.
-	// It is pure. Nil means that every dialect sees the secret as it is.
+	// It is pure. Nil means that every dialect sees the secret as it is. A view
+	// may set Payload and Fields both: the value as a whole, and its properties.
 	View func(d Dialect, ref Ref, s Secret) (Secret, error)
 	// Env lists the names, or with a trailing * the prefixes, of the
 	// environment variables that configure the product where the operator's

@@ -129,7 +129,9 @@ func TestProbeCost(t *testing.T) {
 			b := w.open(nil)
 			for i, want := range []int{c.first, c.later} {
 				tokens, n := w.probeAll(b, c.refs...)
-				if n != want || n > len(c.refs) {
+				// Fewer, where what is asked for happens to be on the page that was
+				// listed: ids are random.
+				if n > want || n > len(c.refs) || n == 0 && want > 0 {
 					t.Errorf("%s: probe %d makes %d requests for %d refs, want %d", c.reason, i, n, len(c.refs), want)
 				}
 				if i > 0 && told(tokens) != c.toldLast {
