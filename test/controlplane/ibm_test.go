@@ -166,7 +166,9 @@ func TestBestPractices(t *testing.T) {
 	if first.Kinds[ibmsm.KindToken] != 1 {
 		t.Errorf("%d tokens, want 1", first.Kinds[ibmsm.KindToken])
 	}
-	if most := objects*entries + 10; first.Total > most {
+	// One read each, and what a slow machine adds by asking what changed before
+	// all is read.
+	if most := objects*entries + 60; first.Total > most {
 		t.Errorf("%d requests for the first sync, want at most %d", first.Total, most)
 	}
 	if rest.Total > 12 {
