@@ -20,8 +20,9 @@ import (
 // envPrefix begins the names of the variables that KES had for this product.
 const envPrefix = "IBM_CLOUD_SECRETS_MANAGER_API_"
 
-// maxRate is the most that may be asked of an instance in a second.
-const maxRate = 20
+// maxRate is the most that may be asked of an instance in a second. IBM asks to
+// stay below 20 there, and what leaves evenly may arrive a little closer.
+const maxRate = 18
 
 // publicIAM is where IBM's SDK logs in unless it is told otherwise.
 const publicIAM = "https://iam.cloud.ibm.com"

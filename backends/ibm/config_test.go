@@ -172,7 +172,7 @@ func TestReadLogin(t *testing.T) {
 		none  = "neither " + p + "IAM_PROFILE_ID nor " + p + "IAM_PROFILE_NAME is set: AUTH_TYPE container needs a trusted profile"
 		noTLS = p + "AUTH_DISABLE_SSL is not supported: the credentials would go to anybody who answers in the name of IAM; " +
 			"name the file with the certificate of its CA in NODE_EXTRA_CA_CERTS or SSL_CERT_FILE instead"
-		badRate = p + "RATE is not a number of requests per second from 1 to 20"
+		badRate = p + "RATE is not a number of requests per second from 1 to 18"
 		k       = "canary-key"
 	)
 	type env = map[string]string
@@ -232,8 +232,8 @@ func TestReadLogin(t *testing.T) {
 		"TLS":           {reason: "what is asked for", env: env{"APIKEY": k, "AUTH_DISABLE_SSL": "false"}, want: login{Kind: "iam", IAM: publicIAM, Key: k}},
 		"TLSOdd":        {reason: "the SDK checks certificates then, and so do we", env: env{"APIKEY": k, "AUTH_DISABLE_SSL": "yes"}, want: login{Kind: "iam", IAM: publicIAM, Key: k}},
 		"Rate":          {reason: "a share of it", env: env{"APIKEY": k, "RATE": " 3 "}, want: login{Kind: "iam", IAM: publicIAM, Key: k, Rate: 3}},
-		"RateMost":      {reason: "what IBM asks not to exceed", env: env{"APIKEY": k, "RATE": "20"}, want: login{Kind: "iam", IAM: publicIAM, Key: k, Rate: 20}},
-		"RateMore":      {reason: "more is too much", env: env{"APIKEY": k, "RATE": "21"}, code: backend.InvalidRef, err: badRate},
+		"RateMost":      {reason: "with room to what IBM asks not to exceed", env: env{"APIKEY": k, "RATE": "18"}, want: login{Kind: "iam", IAM: publicIAM, Key: k, Rate: 18}},
+		"RateMore":      {reason: "more is too much", env: env{"APIKEY": k, "RATE": "19"}, code: backend.InvalidRef, err: badRate},
 		"RateNone":      {reason: "0 would be no limit", env: env{"APIKEY": k, "RATE": "0"}, code: backend.InvalidRef, err: badRate},
 		"RateText":      {reason: "no number", env: env{"APIKEY": k, "RATE": "10/s"}, code: backend.InvalidRef, err: badRate},
 		"RateHuge":      {reason: "no int", env: env{"APIKEY": k, "RATE": "99999999999999999999"}, code: backend.InvalidRef, err: badRate},

@@ -462,7 +462,7 @@ func TestProxyUnreachable(t *testing.T) {
 // TestRate: the environment sets the limit that all stores of an instance share.
 func TestRate(t *testing.T) {
 	w := start(t, ibmsm.Options{})
-	for text, want := range map[string]int{"": rate, "1": 1, "20": 20} {
+	for text, want := range map[string]int{"": rate, "1": 1, "18": 18} {
 		if got := w.open(map[string]string{"RATE": text}).Limits.Rate; got != want {
 			t.Errorf("RATE %q: %d requests a second, want %d", text, got, want)
 		}
