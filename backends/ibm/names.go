@@ -46,12 +46,6 @@ type shelf struct {
 
 type address struct{ id, group string }
 
-// resolve returns the id of the secret that a ref names: NotFound when there
-// is none.
-func (r *reader) resolve(ctx context.Context, ref backend.Ref) (string, error) {
-	return r.api.resolve(ctx, ref)
-}
-
 // byGroup reads the secret of a name in a secret group, which takes one request
 // and no directory.
 func (r *reader) byGroup(ctx context.Context, group string, ref backend.Ref) (backend.Secret, error) {
@@ -69,9 +63,8 @@ func (r *reader) byGroup(ctx context.Context, group string, ref backend.Ref) (ba
 	return a.secret(ref)
 }
 
-// forget makes the next resolve of a ref ask the API.
-func (r *reader) forget(ref backend.Ref) { r.api.names.forget(ref) }
-
+// resolve returns the id of the secret that a ref names: NotFound when there
+// is none.
 func (a *api) resolve(ctx context.Context, ref backend.Ref) (string, error) {
 	group, named := byName(ref)
 	if !named {
@@ -303,6 +296,7 @@ func (n *directory) add(i item) {
 	n.enter(n.locked(i.Type), i.Type, []item{i})
 }
 
+// forget makes the next resolve of a ref ask the API.
 func (n *directory) forget(ref backend.Ref) {
 	if _, named := byName(ref); !named {
 		return

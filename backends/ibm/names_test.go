@@ -40,7 +40,7 @@ func resolveAll(ctx context.Context, r *reader, want map[string]string) error {
 	for range 8 {
 		wg.Go(func() {
 			for name := range names {
-				id, err := r.resolve(ctx, named(name))
+				id, err := r.api.resolve(ctx, named(name))
 				if err == nil && id != want[name] {
 					err = fmt.Errorf("%s has another id", name)
 				}
@@ -249,7 +249,7 @@ func TestResolve(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := w.open(nil).Reader.(*reader)
 			for range 2 {
-				id, err := r.resolve(t.Context(), c.ref)
+				id, err := r.api.resolve(t.Context(), c.ref)
 				if c.err != "" {
 					failed(t, err, backend.NotFound, c.err)
 					continue
@@ -278,7 +278,7 @@ func TestNamesChange(t *testing.T) {
 	must := func(name, want string, lists int) {
 		t.Helper()
 		before := w.lists()
-		id, err := r.resolve(t.Context(), named(name))
+		id, err := r.api.resolve(t.Context(), named(name))
 		if want == "" {
 			failed(t, err, backend.NotFound, "No arbitrary secret named "+name)
 		} else if err != nil || id != want {
@@ -304,7 +304,7 @@ func TestNamesChange(t *testing.T) {
 	w.drop(first)
 	second := w.put("new", typeArbitrary, map[string]any{"payload": "p"})
 	must("new", first.Path, 0)
-	r.forget(named("new"))
+	r.api.names.forget(named("new"))
 	must("new", second.Path, 1)
 }
 
@@ -328,7 +328,7 @@ func TestNamesDenied(t *testing.T) {
 	w := start(t, ibmsm.Options{})
 	w.fill("name", 1)
 	w.Fail(ibmsm.Match{Kind: ibmsm.KindList}, ibmsm.Fault{Status: 403})
-	_, err := w.open(nil).Reader.(*reader).resolve(t.Context(), named("name-00000"))
+	_, err := w.open(nil).Reader.(*reader).api.resolve(t.Context(), named("name-00000"))
 	failed(t, err, backend.PermissionDenied,
 		"the API key may not list secrets (403), which keyByName needs: give it the role Reader or SecretsReader")
 }
@@ -343,13 +343,13 @@ func TestNamesWait(t *testing.T) {
 	first, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() {
-		_, err := r.resolve(first, named("name-00000"))
+		_, err := r.api.resolve(first, named("name-00000"))
 		done <- err
 	}()
 	eventually(t, "the first asks", func() bool { return w.lists() == 1 })
 	ended, end := context.WithCancel(t.Context())
 	end()
-	_, err := r.resolve(ended, named("name-00000"))
+	_, err := r.api.resolve(ended, named("name-00000"))
 	if backend.CodeOf(err) != backend.Unavailable {
 		t.Errorf("a caller who gave up: %v", err)
 	}
@@ -358,7 +358,7 @@ func TestNamesWait(t *testing.T) {
 		t.Errorf("the first: %v", err)
 	}
 	release()
-	if id, err := r.resolve(t.Context(), named("name-00000")); err != nil || id != want["name-00000"] {
+	if id, err := r.api.resolve(t.Context(), named("name-00000")); err != nil || id != want["name-00000"] {
 		t.Errorf("the next: %q, %v", id, err)
 	}
 }

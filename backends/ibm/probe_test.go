@@ -197,7 +197,7 @@ func TestProbeForbidden(t *testing.T) {
 	refs := []backend.Ref{w.arbitrary("p"), w.mutating("key-1"), w.mutating("key-2")}
 	byName := backend.Ref{Path: "key-1", Kind: mutatingType, Args: "name"}
 	b := w.open(nil)
-	if _, err := b.Reader.(*reader).resolve(t.Context(), byName); err != nil {
+	if _, err := b.Reader.(*reader).api.resolve(t.Context(), byName); err != nil {
 		t.Fatal(err)
 	}
 	refs = append(refs, byName)

@@ -47,7 +47,9 @@ func (s shell) render() *cobra.Command {
 		Short: "Print the Secrets that manifests would lead to, without a cluster",
 		Long: "Print the Secrets that manifests would lead to, without a cluster.\n\n" +
 			"The secret manager is read with the configuration that the controller would have, through the same code.\n" +
-			"Values are masked unless --reveal is given. Documents of other kinds are passed over.",
+			"Values are masked unless --reveal is given. Documents of other kinds are passed over.\n\n" +
+			"Each run reads. Where reading changes a secret, as with IBM's iam_credentials that do not reuse their API key,\n" +
+			"each run replaces it for everybody.",
 		Example: "  lockstep render -f external-secrets-example.yml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
