@@ -10,6 +10,7 @@ package backend
 
 import (
 	"context"
+	"crypto/tls"
 	"iter"
 	"net/http"
 	"time"
@@ -33,7 +34,10 @@ type Backend struct {
 	Watcher   Watcher
 	Issuer    Issuer
 	Limits    Limits
-	Close     func() error // nil when there is nothing to close
+	// Partial says that listings leave out what the login may not read. Then
+	// nothing is proven by what a Finder does not yield.
+	Partial bool
+	Close   func() error // nil when there is nothing to close
 }
 
 // Limits are what the product allows one caller.
@@ -84,6 +88,7 @@ type Query struct {
 // Found is one hit of a Finder.
 type Found struct {
 	Ref    Ref
+	Name   string  // what people call it, where that is not Ref.Path
 	Secret *Secret // nil where listing returns no values
 }
 
@@ -169,6 +174,9 @@ type Open func(ctx context.Context, cfg Config, creds Credentials, client *http.
 
 // Config is what a backend is opened with.
 type Config struct {
+	// Name tells stores apart, for products that keep state in the process:
+	// kind, namespace and name. It is stable, and holds no secret bytes.
+	Name string
 	// Raw is the provider's part of the manifest as JSON; nil in dialects
 	// whose stores are configured by the operator's environment.
 	Raw []byte
@@ -182,6 +190,11 @@ type Config struct {
 	// Spend waits for the quota. Backends whose SDK cannot use the HTTP client
 	// call it before each request; the others must not.
 	Spend func(ctx context.Context) error
+	// Client makes an HTTP client like the one that Open was given, with the
+	// same quota, bounds and rules on where it may connect to, that trusts and
+	// shows the certificates of t. A backend that uses it closes the idle
+	// connections in its Close.
+	Client func(t *tls.Config) *http.Client
 }
 
 // Identity is what may be shared between stores that are the same store.
@@ -197,6 +210,13 @@ type Identity struct {
 // Credentials is how a backend gets at the login material of its store. It is
 // bound to one namespace; a backend never sees a Kubernetes client.
 type Credentials interface {
+	// In returns the same for a namespace that the store names. "" is the
+	// namespace it is bound to. Another one is InvalidRef but for stores of the
+	// whole cluster.
+	In(namespace string) (Credentials, error)
+	// All returns a Kubernetes Secret with all its keys as Fields, and its
+	// labels: NotFound when it is missing.
+	All(ctx context.Context, name string) (Secret, error)
 	// Secret returns one key of a Kubernetes Secret: NotFound when either is
 	// missing.
 	Secret(ctx context.Context, name, key string) (Value, error)

@@ -182,7 +182,7 @@ func (f *Feed) dispatch() (time.Duration, []spec.ID) {
 
 // Follow replaces what an object needs. It reads nothing: until the object
 // asks, it rests, and is woken once when all it needs was read in its turn.
-func (f *Feed) Follow(ctx context.Context, sub Subscription, creds func(namespace string) backend.Credentials) {
+func (f *Feed) Follow(ctx context.Context, sub Subscription, creds func(spec.Store) backend.Credentials) {
 	logins, failed := f.open(ctx, sub, creds)
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -226,7 +226,7 @@ func TestCredentialsTellLoginsApart(t *testing.T) {
 		keys := map[string]string{"a": "one", "b": "one", "c": "two"}
 		for name, key := range keys {
 			w.feed.Follow(t.Context(), only(name, hour, main, `{"secret":{"name":"s","key":"k"}}`, "p"),
-				func(string) backend.Credentials { return keyring{key: key} })
+				func(spec.Store) backend.Credentials { return keyring{key: key} })
 			w.now(name)
 		}
 		w.wantReads("p", 2, "two logins")

@@ -86,12 +86,12 @@ func (l *login) ref(r backend.Ref) *ref {
 
 // open finds the login of each store that the plan asks. Stores that cannot be
 // opened fail the questions that are put to them.
-func (f *Feed) open(ctx context.Context, sub Subscription, creds func(string) backend.Credentials) (map[spec.StoreKey]*login, map[plan.Key]error) {
+func (f *Feed) open(ctx context.Context, sub Subscription, creds func(spec.Store) backend.Credentials) (map[spec.StoreKey]*login, map[plan.Key]error) {
 	logins := map[spec.StoreKey]*login{}
 	failed := map[plan.Key]error{}
 	for _, read := range sub.Plan.Reads {
 		store := sub.Stores[read.Store]
-		l, err := f.login(ctx, read.Store, store, creds(store.Namespace))
+		l, err := f.login(ctx, read.Store, store, creds(store))
 		if err != nil {
 			for _, r := range read.Refs {
 				failed[plan.Key{Store: read.Store, Ref: r}] = err

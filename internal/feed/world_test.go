@@ -163,6 +163,12 @@ func (w *world) slow(path string) (release func()) {
 // nobody has no credentials.
 type nobody struct{}
 
+func (n nobody) In(string) (backend.Credentials, error) { return n, nil }
+
+func (nobody) All(context.Context, string) (backend.Secret, error) {
+	return backend.Secret{}, backend.Errorf(backend.NotFound, "no Secret")
+}
+
 func (nobody) Secret(context.Context, string, string) (backend.Value, error) {
 	return backend.Value{}, backend.Errorf(backend.NotFound, "no Secret")
 }
@@ -176,7 +182,7 @@ func (nobody) Token(context.Context, string, []string) (backend.Value, time.Time
 }
 
 // credentials is what every store is opened with.
-func credentials(string) backend.Credentials { return nobody{} }
+func credentials(spec.Store) backend.Credentials { return nobody{} }
 
 // main is the store of questions that name no other.
 var main = spec.StoreKey{Kind: "Store", Namespace: "ns", Name: "main"}

@@ -22,7 +22,15 @@ import (
 // Gatherer reads from the API server. Contents of Secrets are not cached, so
 // the reader is a live one.
 type Gatherer struct {
-	Live client.Reader
+	Live   client.Reader
+	Tokens Tokens // nil where tokens are not granted
+}
+
+// Tokens mints tokens of service accounts.
+type Tokens interface {
+	// Token returns a token for the audiences, and when it expires:
+	// PermissionDenied where Lockstep may not, NotFound without the account.
+	Token(ctx context.Context, namespace, serviceAccount string, audiences []string) (backend.Value, time.Time, error)
 }
 
 // Inputs returns what the result of s depends on.
@@ -82,14 +90,48 @@ func value(obj *corev1.Secret) *spec.Secret {
 }
 
 // Credentials returns what a backend may read for its login: nothing outside
-// the namespace.
-func (g Gatherer) Credentials(namespace string) backend.Credentials {
-	return credentials{g.Live, namespace}
+// the namespace, unless the store is the operator's.
+func (g Gatherer) Credentials(s spec.Store) backend.Credentials {
+	return credentials{g.Live, g.Tokens, s.Namespace, s.Shared}
 }
 
 type credentials struct {
 	live      client.Reader
+	tokens    Tokens
 	namespace string
+	shared    bool
+}
+
+// In returns the credentials of another namespace.
+func (c credentials) In(namespace string) (backend.Credentials, error) {
+	switch {
+	case namespace == "" || namespace == c.namespace:
+	case !c.shared:
+		return nil, elsewhere(namespace)
+	default:
+		c.namespace = namespace
+	}
+	if c.namespace == "" {
+		return nil, backend.Errorf(backend.InvalidRef, "the store does not say in which namespace its credentials are")
+	}
+	return c, nil
+}
+
+func elsewhere(namespace string) error {
+	return backend.Errorf(backend.InvalidRef, "namespace %q: a store of one namespace uses credentials of its own namespace only", namespace)
+}
+
+// All returns a Secret in the namespace.
+func (c credentials) All(ctx context.Context, name string) (backend.Secret, error) {
+	var obj corev1.Secret
+	if err := c.get(ctx, name, &obj, "Secret"); err != nil {
+		return backend.Secret{}, err
+	}
+	out := backend.Secret{Fields: make(map[string]backend.Value, len(obj.Data)), Labels: obj.Labels, Version: obj.ResourceVersion}
+	for k, v := range obj.Data {
+		out.Fields[k] = backend.NewValue(v)
+	}
+	return out, nil
 }
 
 // Secret returns one key of a Secret in the namespace.
@@ -118,10 +160,13 @@ func (c credentials) ConfigMap(ctx context.Context, name, key string) (string, e
 	return v, nil
 }
 
-// Token is refused: minting tokens is a power that the shipped RBAC does not
-// give, and no backend here asks for one.
-func (c credentials) Token(context.Context, string, []string) (backend.Value, time.Time, error) {
-	return backend.Value{}, time.Time{}, backend.Errorf(backend.PermissionDenied, "service account tokens are not granted to Lockstep")
+// Token returns a token of a service account in the namespace. Minting tokens
+// is a power that the shipped RBAC gives only where the operator adds it.
+func (c credentials) Token(ctx context.Context, serviceAccount string, audiences []string) (backend.Value, time.Time, error) {
+	if c.tokens == nil {
+		return backend.Value{}, time.Time{}, backend.Errorf(backend.PermissionDenied, "service account tokens are not granted to Lockstep")
+	}
+	return c.tokens.Token(ctx, c.namespace, serviceAccount, audiences)
 }
 
 func (c credentials) get(ctx context.Context, name string, obj client.Object, kind string) error {
@@ -136,9 +181,20 @@ func (c credentials) get(ctx context.Context, name string, obj client.Object, ki
 }
 
 // Nothing is the credentials of a place without a cluster: there are none.
-func Nothing(namespace string) backend.Credentials { return nothing{namespace} }
+func Nothing(s spec.Store) backend.Credentials { return nothing{s.Namespace} }
 
 type nothing struct{ namespace string }
+
+func (n nothing) In(namespace string) (backend.Credentials, error) {
+	if namespace != "" {
+		n.namespace = namespace
+	}
+	return n, nil
+}
+
+func (n nothing) All(_ context.Context, name string) (backend.Secret, error) {
+	return backend.Secret{}, n.missing("Secret", name)
+}
 
 func (n nothing) Secret(_ context.Context, name, _ string) (backend.Value, error) {
 	return backend.Value{}, n.missing("Secret", name)

@@ -21,22 +21,28 @@ import (
 //	data[0] key=a property=x  ─┐
 //	data[1] key=a property=y  ─┴▶  store ▸ a            a, a
 //	data[2] key=b             ──▶  store ▸ b            b
-//	dataFrom[0].find          ──▶  Finds[0]             (zero)
+//	dataFrom[0].find          ──▶  Finds[0]             Finds[0].Key()
 type Plan struct {
 	Reads []Read
 	Finds []Find
-	// Entries holds, for each entry of the Spec, the question that answers
-	// it; the zero Key for finds and for entries with an issue.
+	// Entries holds, for each entry of the Spec, the question that answers it;
+	// the zero Key for entries with an issue.
 	Entries []Key
 	// Issues forbid to ask anything: the object as it is written cannot work.
 	Issues []spec.Issue
 }
 
-// Key is a question to a store.
+// Key is a question to a store: to read Ref or, for a Listing, to find what
+// Query matches.
 type Key struct {
-	Store spec.StoreKey
-	Ref   backend.Ref
+	Store   spec.StoreKey
+	Ref     backend.Ref
+	Listing bool
+	Query   backend.Query
 }
+
+// Key is the question that a Find is.
+func (f Find) Key() Key { return Key{Store: f.Store, Listing: true, Query: f.Query} }
 
 // Read is all that one store is asked for.
 type Read struct {
@@ -58,28 +64,35 @@ func Build(s spec.Spec, in spec.Inputs, drivers spec.Drivers) Plan {
 		store, ok := in.Stores[e.Store]
 		if !ok {
 			p.Issues = append(p.Issues, spec.Issue{
-				Where: e.Where, Code: backend.InvalidRef, Message: fmt.Sprintf("store %q does not exist", e.Store.Name),
+				Where: e.Where, Store: e.Store, Code: backend.InvalidRef, Message: e.Store.String() + " does not exist",
+			})
+			continue
+		}
+		if store.Issue != nil {
+			p.Issues = append(p.Issues, spec.Issue{
+				Where: e.Where, Store: e.Store, Code: store.Issue.Code, Message: store.Issue.Message,
 			})
 			continue
 		}
 		if e.Find != nil {
 			p.Finds = append(p.Finds, Find{e.Store, *e.Find})
+			p.Entries[i] = Find{e.Store, *e.Find}.Key()
 			continue
 		}
 		driver, ok := drivers[store.Driver]
 		if !ok {
 			p.Issues = append(p.Issues, spec.Issue{
-				Where: e.Where, Code: backend.InvalidRef,
+				Where: e.Where, Store: e.Store, Code: backend.InvalidRef,
 				Message: fmt.Sprintf("store %q is of a product %q that this version of Lockstep does not know", e.Store.Name, store.Driver),
 			})
 			continue
 		}
 		ref, err := driver.Ref(s.Object.Dialect, e.Key)
 		if err != nil {
-			p.Issues = append(p.Issues, spec.Issue{Where: e.Where, Code: backend.CodeOf(err), Message: err.Error()})
+			p.Issues = append(p.Issues, spec.Issue{Where: e.Where, Store: e.Store, Code: backend.CodeOf(err), Message: err.Error()})
 			continue
 		}
-		p.Entries[i] = Key{e.Store, ref}
+		p.Entries[i] = Key{Store: e.Store, Ref: ref}
 		keys = append(keys, p.Entries[i])
 	}
 	p.Reads = group(keys)
@@ -88,14 +101,18 @@ func Build(s spec.Spec, in spec.Inputs, drivers spec.Drivers) Plan {
 	return p
 }
 
-// Expand adds the secrets that listings found. A listing that brought the
-// value along needs no read.
-func Expand(p Plan, found map[Find][]backend.Found) Plan {
-	keys := p.Keys()
-	for _, f := range p.Finds {
-		for _, hit := range found[f] {
+// Expand turns what the listings yielded into reads. A listing that failed, or
+// that returned values, adds none.
+func Expand(p Plan, answers Snapshot) Plan {
+	var keys []Key
+	for _, key := range p.Keys() {
+		if !key.Listing {
+			keys = append(keys, key)
+			continue
+		}
+		for _, hit := range answers[key].Found {
 			if hit.Secret == nil {
-				keys = append(keys, Key{f.Store, hit.Ref})
+				keys = append(keys, Key{Store: key.Store, Ref: hit.Ref})
 			}
 		}
 	}
@@ -108,8 +125,11 @@ func (p Plan) Keys() []Key {
 	var keys []Key
 	for _, r := range p.Reads {
 		for _, ref := range r.Refs {
-			keys = append(keys, Key{r.Store, ref})
+			keys = append(keys, Key{Store: r.Store, Ref: ref})
 		}
+	}
+	for _, f := range p.Finds {
+		keys = append(keys, f.Key())
 	}
 	return keys
 }

@@ -54,6 +54,10 @@ func find(where string, store spec.StoreKey, q backend.Query) spec.Entry {
 	return spec.Entry{Where: where, Store: store, Find: &q}
 }
 
+func listing(store spec.StoreKey, q backend.Query) plan.Key {
+	return plan.Key{Store: store, Listing: true, Query: q}
+}
+
 func key(store spec.StoreKey, path string) plan.Key {
 	return plan.Key{Store: store, Ref: backend.Ref{Path: path}}
 }
@@ -128,7 +132,7 @@ func TestBuild(t *testing.T) {
 			},
 		},
 		"Finds": {
-			reason: "equal listings are one, sorted, and their entries have no question of their own",
+			reason: "equal listings are one, sorted, and answer all entries that ask the same",
 			entries: []spec.Entry{
 				find("0", beta, byName), find("1", alpha, byPath), find("2", alpha, byName), find("3", alpha, byPath), entry("4", alpha, "a"),
 			},
@@ -136,7 +140,7 @@ func TestBuild(t *testing.T) {
 			want: plan.Plan{
 				Reads:   []plan.Read{read(alpha, "a")},
 				Finds:   []plan.Find{{Store: alpha, Query: byName}, {Store: alpha, Query: byPath}, {Store: beta, Query: byName}},
-				Entries: []plan.Key{{}, {}, {}, {}, key(alpha, "a")},
+				Entries: []plan.Key{listing(beta, byName), listing(alpha, byPath), listing(alpha, byName), listing(alpha, byPath), key(alpha, "a")},
 			},
 		},
 		"MissingStore": {
@@ -146,7 +150,7 @@ func TestBuild(t *testing.T) {
 			want: plan.Plan{
 				Reads:   []plan.Read{read(alpha, "a")},
 				Entries: []plan.Key{{}, key(alpha, "a")},
-				Issues:  []spec.Issue{{Where: "spec.data[0]", Code: backend.InvalidRef, Message: `store "beta" does not exist`}},
+				Issues:  []spec.Issue{{Where: "spec.data[0]", Store: beta, Code: backend.InvalidRef, Message: `k "beta" does not exist`}},
 			},
 		},
 		"UnknownProduct": {
@@ -156,7 +160,7 @@ func TestBuild(t *testing.T) {
 			want: plan.Plan{
 				Entries: []plan.Key{{}},
 				Issues: []spec.Issue{{
-					Where: "spec.data[0]", Code: backend.InvalidRef,
+					Where: "spec.data[0]", Store: alpha, Code: backend.InvalidRef,
 					Message: `store "alpha" is of a product "other" that this version of Lockstep does not know`,
 				}},
 			},
@@ -171,8 +175,8 @@ func TestBuild(t *testing.T) {
 				Entries: []plan.Key{{}, key(alpha, "a"), {}},
 				Issues: []spec.Issue{
 					{Where: "spec", Code: backend.PermissionDenied, Message: "no"},
-					{Where: "spec.data[0]", Code: backend.InvalidRef, Message: `"bad" is no key`},
-					{Where: "spec.data[2]", Code: backend.InvalidRef, Message: `"bad" is no key`},
+					{Where: "spec.data[0]", Store: alpha, Code: backend.InvalidRef, Message: `"bad" is no key`},
+					{Where: "spec.data[2]", Store: alpha, Code: backend.InvalidRef, Message: `"bad" is no key`},
 				},
 			},
 		},
@@ -237,12 +241,12 @@ func TestBuildKeepsTheSpec(t *testing.T) {
 }
 
 func TestExpand(t *testing.T) {
-	listing := plan.Find{Store: alpha, Query: backend.Query{Name: "^x"}}
+	first := plan.Find{Store: alpha, Query: backend.Query{Name: "^x"}}
 	other := plan.Find{Store: beta, Query: backend.Query{Name: "^x"}}
 	base := plan.Plan{
 		Reads:   []plan.Read{read(alpha, "b")},
-		Finds:   []plan.Find{listing, other},
-		Entries: []plan.Key{key(alpha, "b"), {}, {}},
+		Finds:   []plan.Find{first, other},
+		Entries: []plan.Key{key(alpha, "b"), first.Key(), other.Key()},
 	}
 	cases := map[string]struct {
 		reason string
@@ -256,19 +260,19 @@ func TestExpand(t *testing.T) {
 		"Hits": {
 			reason: "hits are read from the store that listed them, sorted in with the rest",
 			found: map[plan.Find][]backend.Found{
-				listing: {{Ref: backend.Ref{Path: "c"}}, {Ref: backend.Ref{Path: "a"}}},
+				first: {{Ref: backend.Ref{Path: "c"}}, {Ref: backend.Ref{Path: "a"}}},
 				other:   {{Ref: backend.Ref{Path: "a"}}},
 			},
 			want: []plan.Read{read(alpha, "a", "b", "c"), read(beta, "a")},
 		},
 		"Doubles": {
 			reason: "what is read anyway, and what was listed twice, is read once",
-			found:  map[plan.Find][]backend.Found{listing: {{Ref: backend.Ref{Path: "b"}}, {Ref: backend.Ref{Path: "a"}}, {Ref: backend.Ref{Path: "a"}}}},
+			found:  map[plan.Find][]backend.Found{first: {{Ref: backend.Ref{Path: "b"}}, {Ref: backend.Ref{Path: "a"}}, {Ref: backend.Ref{Path: "a"}}}},
 			want:   []plan.Read{read(alpha, "a", "b")},
 		},
 		"WithValue": {
 			reason: "a listing that brought the value along needs no read",
-			found:  map[plan.Find][]backend.Found{listing: {{Ref: backend.Ref{Path: "a"}, Secret: &backend.Secret{}}}},
+			found:  map[plan.Find][]backend.Found{first: {{Ref: backend.Ref{Path: "a"}, Secret: &backend.Secret{}}}},
 			want:   []plan.Read{read(alpha, "b")},
 		},
 		"Unasked": {
@@ -279,7 +283,11 @@ func TestExpand(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			got := plan.Expand(base, tc.found)
+			answers := plan.Snapshot{}
+			for f, hits := range tc.found {
+				answers[f.Key()] = plan.Answer{Found: hits}
+			}
+			got := plan.Expand(base, answers)
 			if diff := cmp.Diff(tc.want, got.Reads); diff != "" {
 				t.Errorf("%s\n-want, +got:\n%s", tc.reason, diff)
 			}
@@ -298,7 +306,9 @@ func TestKeysAndStores(t *testing.T) {
 		Reads: []plan.Read{read(alpha, "a", "b"), read(beta, "a")},
 		Finds: []plan.Find{{Store: far}, {Store: beta}},
 	}
-	if diff := cmp.Diff([]plan.Key{key(alpha, "a"), key(alpha, "b"), key(beta, "a")}, p.Keys()); diff != "" {
+	if diff := cmp.Diff([]plan.Key{
+		key(alpha, "a"), key(alpha, "b"), key(beta, "a"), listing(far, backend.Query{}), listing(beta, backend.Query{}),
+	}, p.Keys()); diff != "" {
 		t.Errorf("keys: -want, +got:\n%s", diff)
 	}
 	if diff := cmp.Diff([]spec.StoreKey{far, alpha, beta}, p.Stores()); diff != "" {

@@ -19,8 +19,11 @@ type Snapshot map[Key]Answer
 //	set   nil     there is no Secret, and Err says why
 type Answer struct {
 	Secret backend.Secret
-	Err    error
-	Stale  error
+	Found  []backend.Found // of a listing
+	// Partial says that the listing may have left out something.
+	Partial bool
+	Err     error
+	Stale   error
 	// Failing is for how long the store has given no good answer.
 	Failing time.Duration
 }

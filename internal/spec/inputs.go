@@ -15,6 +15,11 @@ type Inputs struct {
 	Namespace Namespace
 	Stores    map[StoreKey]Store
 	Current   *Secret // the target as it stands; nil when there is none
+	// Sources holds those of the templates that there are, by key.
+	Sources map[Source]map[string]backend.Value
+	// Leftovers are Secrets that were the object's target under another name,
+	// without their data.
+	Leftovers []Secret
 }
 
 // Namespace is what matters of the object's namespace.
@@ -38,6 +43,9 @@ type Secret struct {
 	Immutable       *bool
 	Owners          []OwnerRef
 	Deleting        bool
+	// Fields are what the target's field manager wrote last: "data:k",
+	// "label:k", "annotation:k".
+	Fields map[string]bool
 }
 
 // OwnerRef is an owner reference.

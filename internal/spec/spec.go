@@ -7,6 +7,7 @@
 package spec
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/lockstep-secrets/lockstep/backend"
@@ -61,12 +62,34 @@ type StoreKey struct {
 	Name      string
 }
 
+// String is kind and name, for messages.
+func (k StoreKey) String() string { return k.Kind + " " + strconv.Quote(k.Name) }
+
 // Store is a configured store.
 type Store struct {
 	Driver    string      // name in the driver table
-	Namespace string      // where its credentials are
+	Namespace string      // where its credentials are, unless it says otherwise
 	Raw       []byte      // the provider's part of the manifest; nil when Env configures it
 	Env       backend.Env // operator's environment, nil for stores of tenants
+	// Shared says that it is the operator's, and may name other namespaces. All
+	// others are a tenant's: they stay in their namespace, and connect to
+	// permitted addresses only.
+	Shared bool
+	// Revision changes whenever Driver, Raw or the store's identity does. While
+	// it is the same, the store need not be opened again. "" is always opened.
+	Revision string
+	Retry    Retry
+	// Foreign says that another controller looks after the store.
+	Foreign bool
+	// Issue tells why the object may not use the store, or why nobody can.
+	Issue *Issue
+}
+
+// Retry is how often a read that failed for a while is repeated at a fixed
+// pause, before the usual back-off takes over. The zero Retry is none.
+type Retry struct {
+	Max   int
+	Pause time.Duration
 }
 
 // Entry is one line of the manifest that brings data.
@@ -79,6 +102,43 @@ type Entry struct {
 	Property    string         // field of the remote secret
 	HasProperty bool           // in KES the empty property is one too
 	Decode      Decode
+	NoNull      bool      // a value with a NUL byte in it is refused
+	Convert     Convert   // of names that a Secret cannot have; not when Rewrite is set
+	Rewrite     []Rewrite // of the names, in order
+}
+
+// Convert says what happens to names that are no keys of a Secret. It applies
+// to what fills one key for each field or find.
+type Convert uint8
+
+// The conversions.
+const (
+	ConvertNone    Convert = iota
+	ConvertDefault         // _ for each rune that is not allowed
+	ConvertUnicode         // _U and four hexadecimal digits and _ for each
+)
+
+// Rewrite changes the names of what an entry brings. Exactly one of the three
+// is set.
+type Rewrite struct {
+	Regexp    *Replace
+	Transform string // a Go template that sees the name as .value
+	Merge     *Collect
+}
+
+// Replace replaces what matches in every name.
+type Replace struct {
+	Source string // RE2
+	Target string // with $1 for groups, as regexp.ReplaceAllString
+}
+
+// Collect merges the members of the values, which are JSON objects.
+type Collect struct {
+	Into            string // with JSON, the key that gets the merged object
+	JSON            bool   // one key with an object, beside the others; else one key for each member
+	Priority        []string
+	IgnoreMissing   bool // names in Priority that were not found
+	IgnoreConflicts bool // else two objects may not have the same member, unless Priority decides
 }
 
 // Syntax is how Property is read.
@@ -95,8 +155,11 @@ type Decode uint8
 
 // The decodings.
 const (
-	DecodeNone    Decode = iota
-	DecodeLenient        // base64 as Node.js reads it: what is not base64 is passed over
+	DecodeNone      Decode = iota
+	DecodeLenient          // base64 as Node.js reads it: what is not base64 is passed over
+	DecodeBase64           // RFC 4648 base64, line ends allowed; anything else is an error
+	DecodeBase64URL        // its URL alphabet
+	DecodeAuto             // either, and what is neither stays as it is
 )
 
 // Target is the Secret an object wants.
@@ -107,8 +170,64 @@ type Target struct {
 	Creation  Creation
 	Deletion  Deletion
 	Template  Template
+	// Program makes the data out of what was read; nil where that is the data.
+	Program *Program
+	// Freeze makes the Secret immutable, with the data it has by then.
+	Freeze bool
 	// Manager is the field manager of our writes.
 	Manager string
+	// ByField says that labels and annotations of others stay, and that ours
+	// are told by the field manager, as are all keys where the Secret is not
+	// ours alone.
+	ByField bool
+	// Marks are labels of every Secret we write; OwnerMarks of those that are
+	// ours alone.
+	Marks, OwnerMarks map[string]string
+}
+
+// Program is a set of Go templates over what was read.
+type Program struct {
+	Data        map[string]string // key to the template of its value; above From
+	Labels      map[string]string // name to the template of its value
+	Annotations map[string]string
+	From        []TemplateFrom // in order: a later one wins
+	Keep        bool           // what was read is there too, below all templates
+}
+
+// TemplateFrom is a source of templates. Either Source and Items are set, or
+// Literal.
+type TemplateFrom struct {
+	Where   string // place in the manifest
+	Source  Source
+	Items   []TemplateItem
+	Literal string
+	Into    Into
+	Decode  Decode // of the rendered values
+}
+
+// TemplateItem is one key of a source.
+type TemplateItem struct {
+	Key string
+	// Pairs says that the template makes a YAML object, whose members are keys
+	// and values. Otherwise it makes the value of the key of its own name.
+	Pairs bool
+}
+
+// Into is what templates fill.
+type Into uint8
+
+// What templates fill.
+const (
+	IntoData Into = iota
+	IntoLabels
+	IntoAnnotations
+)
+
+// Source names a ConfigMap or a Secret of the object's namespace that holds
+// templates.
+type Source struct {
+	Kind string // ConfigMap or Secret
+	Name string
 }
 
 // Creation says whose the Secret is.
@@ -147,6 +266,11 @@ type Template struct {
 type Refresh struct {
 	Every time.Duration
 	Mode  Mode
+	// Once says that a Secret that stands stays as it is, whatever becomes of
+	// the manifest, until somebody else changes it.
+	Once bool
+	// Change is when Mode may change by itself; zero is never.
+	Change time.Time
 }
 
 // Mode is whether an object follows changes.
@@ -163,6 +287,7 @@ const (
 // Issue is something that cannot work as it is written.
 type Issue struct {
 	Where   string // place in the manifest: spec.data[0].secretType
+	Store   StoreKey
 	Code    backend.Code
 	Message string // what is wrong and what to do
 }

@@ -109,6 +109,12 @@ func fingerprint(values ...backend.Value) string {
 // credentials are the keys of Secrets as name/key.
 type credentials map[string]string
 
+func (c credentials) In(string) (backend.Credentials, error) { return c, nil }
+
+func (c credentials) All(_ context.Context, name string) (backend.Secret, error) {
+	return backend.Secret{}, backend.Errorf(backend.NotFound, "no Secret %q", name)
+}
+
 func (c credentials) Secret(_ context.Context, name, key string) (backend.Value, error) {
 	v, ok := c[name+"/"+key]
 	if !ok {
