@@ -29,7 +29,10 @@ const header = `# SPDX-License-Identifier: Apache-2.0
 // rules holds, per CRD, what is added to its schema. A CRD that needs nothing
 // is not in it.
 var rules = map[string]func(*apiextensionsv1.CustomResourceDefinition) error{
-	"externalsecrets.kubernetes-client.io": kubernetesClientExternalSecret,
+	"externalsecrets.kubernetes-client.io":    kubernetesClientExternalSecret,
+	"externalsecrets.external-secrets.io":     externalSecretsExternalSecret,
+	"secretstores.external-secrets.io":        externalSecretsStore,
+	"clustersecretstores.external-secrets.io": externalSecretsStore,
 }
 
 func main() {
