@@ -26,6 +26,14 @@ type Driver struct {
 	// It is pure. Nil means that every dialect sees the secret as it is. A view
 	// may set Payload and Fields both: the value as a whole, and its properties.
 	View func(d Dialect, ref Ref, s Secret) (Secret, error)
+	// OwnProperties says that the product resolves properties itself. Then a
+	// property is part of the question, as Key.Args["property"], and nobody
+	// looks for it in the answer.
+	OwnProperties bool
+	// ConvertFound says that the names of what was found are converted before
+	// they are rewritten, as users of the product know it from External Secrets
+	// Operator. With others a rewrite sees them as they are.
+	ConvertFound bool
 	// Env lists the names, or with a trailing * the prefixes, of the
 	// environment variables that configure the product where the operator's
 	// environment does.

@@ -34,6 +34,9 @@ func (s *Store) Name() string { return s.name }
 // Capabilities returns what the store can do.
 func (s *Store) Capabilities() []Capability { return s.backend.Capabilities() }
 
+// Partial reports whether listings leave out what the login may not read.
+func (s *Store) Partial() bool { return s.backend.Partial }
+
 // Read returns one Result for each ref, in order. It has no error of its own:
 // when a call fails, each of its results says so.
 func (s *Store) Read(ctx context.Context, refs []Ref) []Result {
@@ -111,7 +114,7 @@ func (s *Store) Find(ctx context.Context, q Query, limit int) ([]Found, error) {
 	for f, err := range s.backend.Finder.Find(ctx, q) {
 		if err != nil {
 			s.heed(err)
-			return nil, err
+			return nil, ours(err)
 		}
 		if len(out) == limit {
 			return nil, Errorf(Conflict, "more than %d secrets match; narrow the search", limit)
@@ -133,7 +136,7 @@ func (s *Store) Probe(ctx context.Context, refs []Ref) ([]string, error) {
 	tokens, err := s.backend.Prober.Probe(ctx, refs)
 	if err != nil {
 		s.heed(err)
-		return nil, err
+		return nil, ours(err)
 	}
 	if len(tokens) != len(refs) {
 		return nil, Errorf(Unknown, "%s answered %d of %d questions", s.name, len(tokens), len(refs))
@@ -150,11 +153,11 @@ func (s *Store) Check(ctx context.Context) error {
 	if err := s.silenced(); err != nil {
 		return err
 	}
-	err := s.backend.Checker.Check(ctx)
-	if err != nil {
+	if err := s.backend.Checker.Check(ctx); err != nil {
 		s.heed(err)
+		return ours(err)
 	}
-	return err
+	return nil
 }
 
 // Close lets go of the backend's connections.
@@ -192,14 +195,21 @@ func (s *Store) heed(err error) {
 
 // fill answers every question with the same error.
 func fill(out []Result, refs []Ref, err error) {
-	if e := (*Error)(nil); !errors.As(err, &e) {
-		message := "the store failed for an unknown reason"
-		if CodeOf(err) == Unavailable {
-			message = "the store did not answer in time"
-		}
-		err = &Error{Code: CodeOf(err), Message: message, Err: err}
-	}
+	err = ours(err)
 	for i, r := range refs {
 		out[i] = Result{Ref: r, Err: err}
 	}
+}
+
+// ours puts an error that is not the contract's into our words: it may repeat
+// what a server said, and that what it was sent.
+func ours(err error) error {
+	if e := (*Error)(nil); errors.As(err, &e) {
+		return err
+	}
+	message := "the store failed for an unknown reason"
+	if CodeOf(err) == Unavailable {
+		message = "the store did not answer in time"
+	}
+	return &Error{Code: CodeOf(err), Message: message, Err: err}
 }

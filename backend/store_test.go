@@ -210,6 +210,20 @@ func TestStoreKeepsForeignWordsOut(t *testing.T) {
 		return nil, errors.New("the server said: " + canary)
 	}}
 	s := backend.NewStore("store", backend.Backend{Reader: f}, backend.NewQuota(0))
+	foreign := errors.New("the server said: " + canary)
+	f.find = func(yield func(backend.Found, error) bool) { yield(backend.Found{}, foreign) }
+	f.probe = func([]backend.Ref) ([]string, error) { return nil, foreign }
+	f.check = func() error { return foreign }
+	s = backend.NewStore("store", backend.Backend{Reader: f, Finder: f, Prober: f, Checker: f}, backend.NewQuota(0))
+	_, findErr := s.Find(t.Context(), backend.Query{}, 1)
+	_, probeErr := s.Probe(t.Context(), refs(1))
+	for name, err := range map[string]error{
+		"Read": s.Read(t.Context(), refs(1))[0].Err, "Find": findErr, "Probe": probeErr, "Check": s.Check(t.Context()),
+	} {
+		if form := leaks(fmt.Sprintf("%v %s", err, err)); form != "" || backend.CodeOf(err) != backend.Unknown {
+			t.Errorf("%s: code %q, the text of a foreign error shows as %q", name, backend.CodeOf(err), form)
+		}
+	}
 	if form := leaks(fmt.Sprintf("%v %+v", s.Read(t.Context(), refs(1))[0].Err, s.Read(t.Context(), refs(1)))); form != "" {
 		t.Errorf("the text of a foreign error shows as %s", form)
 	}
@@ -413,6 +427,9 @@ func TestStoreNames(t *testing.T) {
 	s := backend.NewStore("vault", backend.Backend{Reader: &fake{}, Close: func() error { closed = true; return io.EOF }}, backend.NewQuota(0))
 	if s.Name() != "vault" || !cmp.Equal(s.Capabilities(), []backend.Capability{backend.CanRead}) {
 		t.Errorf("name %q, capabilities %q", s.Name(), s.Capabilities())
+	}
+	if s.Partial() || !backend.NewStore("vault", backend.Backend{Partial: true}, backend.NewQuota(0)).Partial() {
+		t.Error("whether listings are partial is the backend's to say")
 	}
 	if err := s.Close(); !errors.Is(err, io.EOF) || !closed {
 		t.Errorf("Close: %v, closed %t", err, closed)

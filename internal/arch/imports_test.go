@@ -20,7 +20,7 @@ var (
 	// pure packages take and return values; see docs/architecture.md.
 	pure = []string{
 		"internal/spec", "internal/plan", "internal/render", "internal/diff", "internal/outcome",
-		"internal/lodash", "internal/dialect",
+		"internal/lodash", "internal/gotemplate", "internal/window", "internal/dialect",
 	}
 
 	// effects are the ways out of a pure package that the standard library has.

@@ -31,7 +31,7 @@ func BenchmarkSchedule(b *testing.B) {
 	}
 	perRef := (inUse() - before) / many
 	runtime.KeepAlive(subs)
-	answer := backend.Result{Secret: backend.Secret{Payload: backend.NewValue([]byte("v"))}}
+	answer := reply{Result: backend.Result{Secret: backend.Secret{Payload: backend.NewValue([]byte("v"))}}}
 	for b.Loop() {
 		f.mu.Lock()
 		r, _ := f.schedule.first().(*ref)

@@ -4,7 +4,7 @@ package feed
 
 import "github.com/lockstep-secrets/lockstep/backend"
 
-// cache keeps values within a bound, and drops the one that was not used for
+// cache keeps values and listings within a bound, and drops the one that was not used for
 // the longest time. Secrets that reading changes are kept outside the bound:
 // dropping one would mean to change it.
 type cache struct {
@@ -17,15 +17,26 @@ type cache struct {
 func (c *cache) put(r *ref, s backend.Secret) {
 	c.drop(r)
 	r.value = &s
-	if s.ReadMutates {
+	if !s.ReadMutates {
+		c.keep(r, sizeOf(s))
+	}
+}
+
+// putList keeps a listing.
+func (c *cache) putList(r *ref, found []backend.Found) {
+	c.drop(r)
+	r.listing.found = found
+	c.keep(r, listed(found))
+}
+
+// keep makes room for what was put.
+func (c *cache) keep(r *ref, size int) {
+	if size > c.limit {
+		c.drop(r)
 		return
 	}
-	r.size = sizeOf(s)
-	if r.size > c.limit {
-		r.value, r.size = nil, 0
-		return
-	}
-	c.used += r.size
+	r.size = size
+	c.used += size
 	c.append(r)
 	for c.used > c.limit {
 		c.drop(c.oldest)
@@ -48,6 +59,9 @@ func (c *cache) drop(r *ref) {
 		c.unlink(r)
 	}
 	r.value, r.size = nil, 0
+	if r.listing != nil {
+		r.listing.found = nil
+	}
 }
 
 func (c *cache) append(r *ref) {

@@ -2,7 +2,8 @@
 
 // Package feed is the only place that reads stores. It asks "is this remote
 // secret due?" once for everybody that needs it, and wakes those whose secret
-// changed. What an object needs is decided in internal/plan, and what is made
+// changed. Listings of what a store holds are followed in the same way. What an
+// object needs is decided in internal/plan, and what is made
 // of the answers in internal/render.
 //
 // The life of one remote secret, as the feed sees it:
@@ -13,6 +14,10 @@
 //	                      queue of its login ──▶ one Read ──▶ same as before: nobody is woken
 //	                                                     ├──▶ changed: all who follow are woken
 //	                                                     └──▶ failed: told once, then by outcome.Retry
+//
+// For a listing it is one Find instead, which goes alone (listing.go). How a
+// store becomes a login is in opening.go, and what makes it be opened anew in
+// deps.go.
 package feed
 
 import (
@@ -39,7 +44,9 @@ type Options struct {
 	// Beyond it only a keyed digest is kept, and a value is read again when
 	// an object needs it.
 	CacheBytes int
-	// Transport carries the requests; nil means one made by Transport.
+	// Network says where requests may go.
+	Network Network
+	// Transport carries all requests; nil means those that Network makes.
 	Transport http.RoundTripper
 }
 
@@ -57,8 +64,9 @@ type Subscription struct {
 
 // Feed reads remote secrets for objects that follow them.
 type Feed struct {
-	opts Options
-	key  []byte // of the digests and fingerprints; random, so they tell nothing
+	opts       Options
+	transports transports
+	key        []byte // of the digests and fingerprints; random, so they tell nothing
 
 	mu sync.Mutex
 	// begin starts a read. It is nil outside Run, to whose context reads
@@ -70,6 +78,9 @@ type Feed struct {
 	kick      chan struct{}
 	logins    map[string]*login
 	accounts  map[string]*account
+	openings  map[openingKey]*opening // that newcomers take
+	flights   map[openingKey]*flight  // that newcomers wait for
+	asked     map[Dep]map[*ledger]struct{}
 	followers map[spec.ID]*follower
 	schedule  schedule
 	cache     cache
@@ -83,19 +94,20 @@ func New(opts Options) *Feed {
 	if opts.CacheBytes <= 0 {
 		opts.CacheBytes = 16 << 20
 	}
-	if opts.Transport == nil {
-		opts.Transport = Transport()
-	}
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails, by its documentation
 	return &Feed{
-		opts:      opts,
-		key:       key,
-		kick:      make(chan struct{}, 1),
-		logins:    map[string]*login{},
-		accounts:  map[string]*account{},
-		followers: map[spec.ID]*follower{},
-		cache:     cache{limit: opts.CacheBytes},
+		opts:       opts,
+		transports: opts.transports(),
+		key:        key,
+		kick:       make(chan struct{}, 1),
+		logins:     map[string]*login{},
+		accounts:   map[string]*account{},
+		openings:   map[openingKey]*opening{},
+		flights:    map[openingKey]*flight{},
+		asked:      map[Dep]map[*ledger]struct{}{},
+		followers:  map[spec.ID]*follower{},
+		cache:      cache{limit: opts.CacheBytes},
 	}
 }
 
@@ -182,8 +194,11 @@ func (f *Feed) dispatch() (time.Duration, []spec.ID) {
 
 // Follow replaces what an object needs. It reads nothing: until the object
 // asks, it rests, and is woken once when all it needs was read in its turn.
+//
+// What a listing yields is followed when the plan says so. Then an object that
+// learned what that is follows once more, with a plan of both.
 func (f *Feed) Follow(ctx context.Context, sub Subscription, creds func(spec.Store) backend.Credentials) {
-	logins, failed := f.open(ctx, sub, creds)
+	opened := f.open(ctx, sub, creds)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	fo := f.followers[sub.Owner]
@@ -195,38 +210,59 @@ func (f *Feed) Follow(ctx context.Context, sub Subscription, creds func(spec.Sto
 		sub.Mode = spec.Pinned
 	}
 	changed := fo.every != sub.Every || fo.mode != sub.Mode
-	fo.every, fo.mode = sub.Every, sub.Mode
+	fo.every, fo.mode, fo.held = sub.Every, sub.Mode, sub.Held
 	old := fo.questions
 	fo.questions = make(map[plan.Key]*question, len(old))
 	now := time.Now()
+	failed := map[plan.Key]error{}
 	for _, key := range sub.Plan.Keys() {
-		l := logins[key.Store]
-		if l == nil {
-			continue
+		switch o := opened[key.Store]; {
+		case o.login == nil:
+			failed[key] = o.err
+		case fo.questions[key] == nil:
+			f.want(fo, key, o, old[key], now)
 		}
-		r := l.ref(key.Ref)
-		q := old[key]
-		if q == nil || q.ref != r {
-			q = &question{follower: fo, ref: r, since: now}
-			r.asked[q] = struct{}{}
+	}
+	for key, o := range fo.hits {
+		// An object that rested follows more than it knows of.
+		if old[key] != nil && fo.questions[key] == nil {
+			f.want(fo, key, o, old[key], now)
 		}
-		if changed {
+	}
+	if fo.told && !fo.expanded() {
+		fo.told = false // it has given that up
+		fo.forgetAnswers()
+	}
+	if changed {
+		for _, q := range fo.questions {
 			q.since = now
 		}
-		r.hold(sub.Held[key])
-		fo.questions[key] = q
-		f.hurry(r, fo)
+	}
+	if !fo.resting {
+		fo.held = nil
 	}
 	for key, q := range old {
 		if fo.questions[key] != q {
 			f.leave(q)
 		}
 	}
-	for _, l := range logins {
-		f.settle(l)
-	}
+	f.use(fo, opened)
 	f.reopen(fo, failed, now)
 	f.nudge()
+}
+
+// want makes an object follow what a question is about. old is the same
+// question as it was asked before, or nil.
+func (f *Feed) want(fo *follower, key plan.Key, o *opening, old *question, now time.Time) {
+	r, q := o.login.ref(key), old
+	if q == nil || q.ref != r {
+		q = &question{follower: fo, ref: r, since: now}
+		r.asked[q] = struct{}{}
+	}
+	q.opening = o
+	fo.questions[key] = q
+	r.hold(fo.held[key])
+	f.hurry(r, fo)
 }
 
 // Forget ends what an object needs.
@@ -240,6 +276,7 @@ func (f *Feed) Forget(id spec.ID) {
 	for _, q := range fo.questions {
 		f.leave(q)
 	}
+	f.use(fo, nil)
 	f.schedule.remove(fo)
 	delete(f.followers, id)
 }
@@ -255,8 +292,11 @@ func (f *Feed) Ask(id spec.ID, force bool) (plan.Snapshot, bool) {
 	if fo == nil {
 		return nil, false
 	}
-	fo.resting = false
+	fo.resting, fo.held = false, nil
 	now := time.Now()
+	if force {
+		fo.forced = now
+	}
 	out := plan.Snapshot{}
 	for key, err := range fo.failed {
 		out[key] = plan.Answer{Err: err}
@@ -271,7 +311,7 @@ func (f *Feed) Ask(id spec.ID, force bool) (plan.Snapshot, bool) {
 		a, ok := f.known(q, now)
 		if !ok || force {
 			q.wait()
-			f.demand(q.ref, force)
+			f.demand(q.ref, !fo.forced.IsZero())
 			continue
 		}
 		// Kept until the others came: what is read for them may drive it out
@@ -285,8 +325,9 @@ func (f *Feed) Ask(id spec.ID, force bool) (plan.Snapshot, bool) {
 		}
 		return nil, false
 	}
-	for _, q := range fo.questions {
-		q.answer = nil
+	if fo.told = !fo.expanded(); !fo.told {
+		fo.forced = time.Time{}
+		fo.forgetAnswers()
 	}
 	return out, true
 }

@@ -17,15 +17,19 @@ type follower struct {
 	every     time.Duration
 	mode      spec.Mode
 	questions map[plan.Key]*question
-	waiting   int  // questions that are being read for it
-	resting   bool // it never asked, and was not woken yet
+	openings  []*opening          // of the stores it asks, also those that failed
+	waiting   int                 // questions that are being read for it
+	resting   bool                // it never asked, and was not woken yet
+	held      map[plan.Key]string // as in Subscription, while it rests
+	forced    time.Time           // what was read before does not count; zero once all is there
+	told      bool                // it got its answers, and they are kept until it follows what its listings yielded
 
 	failed   map[plan.Key]error // questions to stores that cannot be opened
 	failures int                // how often in a row that was so
 	slot                        // when to open them again
 }
 
-// question is the interest of one object in one secret.
+// question is the interest of one object in one secret or listing.
 //
 //	waits   answer   owed   meaning
 //	no      nil      no     nothing is open
@@ -37,6 +41,7 @@ type follower struct {
 type question struct {
 	follower *follower
 	ref      *ref
+	opening  *opening  // through which it is asked
 	since    time.Time // what was read before that is judged by its age
 	waits    bool
 	owed     bool
@@ -126,7 +131,7 @@ func (f *Feed) known(q *question, now time.Time) (plan.Answer, bool) {
 		}
 		return a, true
 	}
-	if r.tried.IsZero() || r.err == nil && r.value == nil {
+	if r.tried.IsZero() || r.tried.Before(q.follower.forced) || r.err == nil && !r.kept() {
 		return plan.Answer{}, false
 	}
 	if r.mutates {
@@ -160,7 +165,7 @@ func (f *Feed) reopen(fo *follower, failed map[plan.Key]error, now time.Time) {
 	}
 	var first time.Time
 	for key, err := range failed {
-		offset := phase(fo.id.String(), key.Ref, every)
+		offset := phase(fo.id.String(), standIn(key), every)
 		due := again(err, fo.failures, now, now, every, offset)
 		if !due.IsZero() && (first.IsZero() || due.Before(first)) {
 			first = due

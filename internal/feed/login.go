@@ -3,33 +3,37 @@
 package feed
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"net/http"
 	"slices"
 	"time"
 
 	"github.com/lockstep-secrets/lockstep/backend"
 	"github.com/lockstep-secrets/lockstep/internal/plan"
-	"github.com/lockstep-secrets/lockstep/internal/spec"
 )
 
 // login is a store together with who we are there. Everything that may be
 // shared between objects is shared within one login, and nothing across.
 type login struct {
-	name     string // in Feed.logins
-	account  *account
-	store    *backend.Store
-	limits   backend.Limits
-	refs     map[backend.Ref]*ref
-	urgent   []*ref // first syncs and forced ones
-	routine  []*ref // background refreshes wait behind them
-	running  int
-	openings int  // Follow calls that hold the login but have no ref in it yet
-	lined    bool // it is in the line of its account
-	outage   outage
+	name    string // in Feed.logins; those of tenants and of the operator are apart
+	account *account
+	store   *backend.Store
+	limits  backend.Limits
+	refs    map[backend.Ref]*ref
+	urgent  []*ref // first syncs and forced ones
+	routine []*ref // background refreshes wait behind them
+	running int
+	lined   bool // it is in the line of its account
+	outage  outage
+
+	listings map[backend.Query]*ref
+	openings map[openingKey]*opening // that led here
+	ledger   ledger                  // of what it asked for since
+
+	checker  bool
+	checking *checking // under way
+	good     time.Time // when the last good answer came; zero when it was refused since
 
 	prober  bool      // it can tell changes without reading
 	probes  []*ref    // due to be probed
@@ -74,67 +78,94 @@ func (f *Feed) release(a *account) {
 	}
 }
 
-// ref returns the state of a secret, and makes it when there is none.
-func (l *login) ref(r backend.Ref) *ref {
-	out := l.refs[r]
-	if out == nil {
-		out = &ref{ref: r, login: l, asked: map[*question]struct{}{}}
-		l.refs[r] = out
+// ref returns the state of what a question is about, and makes it when there
+// is none.
+func (l *login) ref(key plan.Key) *ref {
+	out := l.find(key)
+	if out != nil {
+		return out
 	}
+	out = &ref{ref: key.Ref, login: l, asked: map[*question]struct{}{}}
+	if !key.Listing {
+		l.refs[key.Ref] = out
+		return out
+	}
+	out.listing = &listing{query: key.Query}
+	if l.listings == nil {
+		l.listings = map[backend.Query]*ref{}
+	}
+	l.listings[key.Query] = out
 	return out
 }
 
-// open finds the login of each store that the plan asks. Stores that cannot be
-// opened fail the questions that are put to them.
-func (f *Feed) open(ctx context.Context, sub Subscription, creds func(spec.Store) backend.Credentials) (map[spec.StoreKey]*login, map[plan.Key]error) {
-	logins := map[spec.StoreKey]*login{}
-	failed := map[plan.Key]error{}
-	for _, read := range sub.Plan.Reads {
-		store := sub.Stores[read.Store]
-		l, err := f.login(ctx, read.Store, store, creds(store))
-		if err != nil {
-			for _, r := range read.Refs {
-				failed[plan.Key{Store: read.Store, Ref: r}] = err
-			}
-			continue
-		}
-		logins[read.Store] = l
+func (l *login) find(key plan.Key) *ref {
+	if key.Listing {
+		return l.listings[key.Query]
 	}
-	return logins, failed
+	return l.refs[key.Ref]
 }
 
-// login opens a store, and returns the login it belongs to.
-func (f *Feed) login(ctx context.Context, key spec.StoreKey, s spec.Store, creds backend.Credentials) (*login, error) {
-	metered := &backend.Metered{Base: f.opts.Transport}
-	cfg := backend.Config{Raw: s.Raw, Env: s.Env, Fingerprint: f.fingerprint, Spend: metered.Spend}
-	client := &http.Client{Transport: metered, CheckRedirect: sameHost}
-	open := f.opts.Drivers[s.Driver].Open
-	if open == nil {
-		return nil, backend.Errorf(backend.InvalidRef, "store %q is of a product that is not served here", key.Name)
+// lose forgets what nobody follows any more.
+func (l *login) lose(r *ref) {
+	if r.listing != nil {
+		delete(l.listings, r.listing.query)
+	} else {
+		delete(l.refs, r.ref)
 	}
-	b, id, err := open(ctx, cfg, creds, client)
-	if err != nil {
-		return nil, err
+	delete(l.outage.refs, r)
+}
+
+// all yields what is followed.
+func (l *login) all(yield func(*ref) bool) {
+	for _, r := range l.refs {
+		if !yield(r) {
+			return
+		}
 	}
-	name := s.Driver + "\x00" + id.Login
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	for _, r := range l.listings {
+		if !yield(r) {
+			return
+		}
+	}
+}
+
+// items is how much is followed.
+func (l *login) items() int { return len(l.refs) + len(l.listings) }
+
+// answered learns from an answer whether the login works.
+func (l *login) answered(err error, now time.Time) {
+	switch backend.CodeOf(err) {
+	case "":
+		l.good = now
+	case backend.Unauthenticated:
+		l.good = time.Time{}
+	}
+}
+
+// login returns the login that a store was opened as.
+func (f *Feed) login(fl *flight, b backend.Backend, id backend.Identity, c *clients) *login {
+	name := fl.driver + "\x00" + id.Login
+	if fl.tenant {
+		name = "\x00" + name // never the operator's, whatever it logs in as
+	}
 	if l := f.logins[name]; l != nil {
-		l.openings++
 		if b.Close != nil {
 			_ = b.Close() // it was never used
 		}
-		return l, nil
+		return l
 	}
-	a := f.account(s.Driver+"\x00"+id.Quota, b.Limits.Rate)
-	metered.Use(a.quota)
+	a := f.account(fl.driver+"\x00"+id.Quota, b.Limits.Rate)
+	c.use(a.quota)
 	l := &login{
 		name: name, account: a, limits: b.Limits, refs: map[backend.Ref]*ref{},
-		store: backend.NewStore(key.Name, b, a.quota), openings: 1,
+		store: backend.NewStore(fl.key.store.Name, b, a.quota), openings: map[openingKey]*opening{},
 	}
+	l.ledger.login = l
 	l.prober = slices.Contains(l.store.Capabilities(), backend.CanProbe)
+	l.checker = slices.Contains(l.store.Capabilities(), backend.CanCheck)
 	f.logins[name] = l
-	return l, nil
+	fl.founded = l
+	return l
 }
 
 // account returns the account of a name. It is kept for good, for what it was
@@ -158,17 +189,12 @@ func (f *Feed) fingerprint(values ...backend.Value) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// settle ends an opening, now that its refs are in the login.
-func (f *Feed) settle(l *login) {
-	l.openings--
-	f.collect(l)
-}
-
 // collect lets go of a login that nobody uses any more.
 func (f *Feed) collect(l *login) {
-	if len(l.refs) > 0 || l.openings > 0 || l.running > 0 || l.probing || f.logins[l.name] != l {
+	if l.items() > 0 || len(l.openings) > 0 || l.running > 0 || l.probing || f.logins[l.name] != l {
 		return
 	}
 	delete(f.logins, l.name)
+	f.erase(&l.ledger)
 	_ = l.store.Close() // there is nobody left to tell
 }

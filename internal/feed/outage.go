@@ -46,7 +46,7 @@ func (o *outage) refuse(now time.Time) error {
 }
 
 // note learns from a read, and reports whether it ended an outage.
-func (o *outage) note(batch []*ref, results []backend.Result, now time.Time) (over bool) {
+func (o *outage) note(batch []*ref, results []reply, now time.Time) (over bool) {
 	o.probing = false
 	dead := o.dead()
 	for _, result := range results {
@@ -74,8 +74,13 @@ func (o *outage) note(batch []*ref, results []backend.Result, now time.Time) (ov
 
 // revive queues what failed while the store was dead.
 func (f *Feed) revive(l *login) {
-	for _, r := range l.refs {
-		if outcome.Transient(backend.CodeOf(r.err)) && r.scheduled() {
+	f.requeue(l, func(err error) bool { return outcome.Transient(backend.CodeOf(err)) })
+}
+
+// requeue queues what failed in a certain way and waits for its time.
+func (f *Feed) requeue(l *login, failed func(error) bool) {
+	for r := range l.all {
+		if failed(r.err) && r.scheduled() {
 			f.schedule.remove(r)
 			r.enqueue(false)
 		}

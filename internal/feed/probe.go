@@ -25,7 +25,7 @@ const blindFor = 20
 
 // probed reports whether the secret is followed by probes.
 func (r *ref) probed(now time.Time) bool {
-	return r.login.prober && r.err == nil && (r.mutates || !now.Before(r.login.blind))
+	return r.login.prober && r.listing == nil && r.err == nil && (r.mutates || !now.Before(r.login.blind))
 }
 
 // hold learns which version of a secret that reading changes a Secret holds
@@ -71,13 +71,16 @@ func (f *Feed) ask(l *login) {
 
 // probe asks the store which secrets of a batch changed, and has those read.
 func (f *Feed) probe(ctx context.Context, l *login, batch []*ref, refused error) {
-	versions, err := f.versions(ctx, l, batch, refused)
+	versions, said, err := f.versions(ctx, l, batch, refused)
 
 	f.mu.Lock()
 	l.probing = false
 	now := time.Now()
 	var wake []spec.ID
 	if ctx.Err() == nil {
+		if refused == nil {
+			l.answered(said, now)
+		}
 		if refused == nil && l.outage.note(batch, outcomes(batch, err), now) {
 			f.revive(l)
 		}
@@ -91,18 +94,19 @@ func (f *Feed) probe(ctx context.Context, l *login, batch []*ref, refused error)
 	f.wake(wake)
 }
 
-func (f *Feed) versions(ctx context.Context, l *login, batch []*ref, refused error) ([]string, error) {
+// versions returns what the store said, and what comes of that.
+func (f *Feed) versions(ctx context.Context, l *login, batch []*ref, refused error) (versions []string, said, err error) {
 	if refused != nil {
-		return nil, refused
+		return nil, refused, refused
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.opts.Timeout)
 	defer cancel()
-	versions, err := l.store.Probe(ctx, refsOf(batch))
-	if code := backend.CodeOf(err); err != nil && !outcome.Transient(code) && code != backend.Unauthenticated {
+	versions, said = l.store.Probe(ctx, refsOf(batch))
+	if code := backend.CodeOf(said); said != nil && !outcome.Transient(code) && code != backend.Unauthenticated {
 		// It may not be probed, but perhaps it may be read.
-		return make([]string, len(batch)), nil
+		return make([]string, len(batch)), said, nil
 	}
-	return versions, err
+	return versions, said, said
 }
 
 // heard takes in what a probe said. With err set, the store did not answer.
@@ -115,7 +119,7 @@ func (f *Feed) heard(l *login, batch []*ref, versions []string, err error, now t
 		}
 		r.place = nowhere
 		if err != nil {
-			wake = append(wake, f.settled(r, backend.Result{Ref: r.ref, Err: err})...)
+			wake = append(wake, f.settled(r, reply{Result: backend.Result{Ref: r.ref, Err: err}})...)
 			continue
 		}
 		plain = plain || !r.mutates
@@ -196,10 +200,10 @@ func refsOf(batch []*ref) []backend.Ref {
 }
 
 // outcomes is an error as the results of a batch.
-func outcomes(batch []*ref, err error) []backend.Result {
-	out := make([]backend.Result, len(batch))
+func outcomes(batch []*ref, err error) []reply {
+	out := make([]reply, len(batch))
 	for i, r := range batch {
-		out[i] = backend.Result{Ref: r.ref, Err: err}
+		out[i].Result = backend.Result{Ref: r.ref, Err: err}
 	}
 	return out
 }

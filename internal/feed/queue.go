@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lockstep-secrets/lockstep/backend"
 	"github.com/lockstep-secrets/lockstep/internal/spec"
 )
 
@@ -76,10 +75,13 @@ func (l *login) take(n int) []*ref {
 }
 
 // taken moves secrets from a queue to out. Those that moved to another place,
-// or that nobody follows any more, are passed over.
+// or that nobody follows any more, are passed over. A listing goes alone.
 func taken(out, queue []*ref, p place, n int) (_, rest []*ref) {
 	for len(queue) > 0 && len(out) < n {
 		r := queue[0]
+		if r.place == p && len(out) > 0 && (r.listing != nil || out[0].listing != nil) {
+			break
+		}
 		queue[0] = nil
 		queue = queue[1:]
 		if r.place != p {
@@ -105,6 +107,9 @@ func (f *Feed) read(ctx context.Context, l *login, batch []*ref, refused error) 
 	}
 	for i, r := range batch {
 		r.busy = false
+		if alive && refused == nil {
+			l.answered(results[i].Err, time.Now())
+		}
 		if alive && len(r.asked) > 0 {
 			wake = append(wake, f.settled(r, results[i])...)
 		}
@@ -127,18 +132,20 @@ func (f *Feed) wake(ids []spec.ID) {
 	}
 }
 
-func (f *Feed) results(ctx context.Context, l *login, batch []*ref, refused error) []backend.Result {
+func (f *Feed) results(ctx context.Context, l *login, batch []*ref, refused error) []reply {
 	if refused != nil {
 		return outcomes(batch, refused)
 	}
-	refs := refsOf(batch)
 	ctx, cancel := context.WithTimeout(ctx, f.opts.Timeout)
 	defer cancel()
-	return l.store.Read(ctx, refs)
+	if batch[0].listing != nil {
+		return []reply{f.list(ctx, batch[0])}
+	}
+	return replies(l.store.Read(ctx, refsOf(batch)))
 }
 
 // settled takes an answer in and returns whom it concerns.
-func (f *Feed) settled(r *ref, result backend.Result) []spec.ID {
+func (f *Feed) settled(r *ref, result reply) []spec.ID {
 	now := time.Now()
 	r.news = f.record(r, result, now) || r.news
 	if r.again {
@@ -152,6 +159,9 @@ func (f *Feed) settled(r *ref, result backend.Result) []spec.ID {
 	news := r.news
 	r.news = false
 	var wake []spec.ID
+	if r.listing != nil {
+		f.widen(r, now)
+	}
 	for q := range r.asked {
 		if q.tell(&answer, news) {
 			wake = append(wake, q.follower.id)

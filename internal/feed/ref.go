@@ -15,11 +15,12 @@ import (
 	"github.com/lockstep-secrets/lockstep/internal/spec"
 )
 
-// ref is one remote secret that somebody follows.
+// ref is one remote secret that somebody follows, or a listing.
 type ref struct {
-	ref   backend.Ref
-	login *login
-	asked map[*question]struct{}
+	ref     backend.Ref
+	listing *listing // nil for a secret; else ref is empty
+	login   *login
+	asked   map[*question]struct{}
 	// every is the shortest interval of those who follow it, and 0 when all
 	// of them are pinned. It grows only when an answer comes.
 	every time.Duration
@@ -40,7 +41,7 @@ type ref struct {
 	confirmed bool            // a probe came since the last read
 	err       error
 	failing   time.Time // since when; zero when it does not
-	failures  int
+	failures  int       // in a row that call for a pause
 
 	older, newer *ref // in the cache
 	size         int
@@ -49,36 +50,62 @@ type ref struct {
 // answer is what is known now.
 func (r *ref) answer(now time.Time) plan.Answer {
 	if r.err == nil {
-		return plan.Answer{Secret: *r.value}
+		return r.last()
 	}
 	failing := now.Sub(r.failing)
-	if r.value != nil && outcome.Transient(backend.CodeOf(r.err)) {
-		return plan.Answer{Secret: *r.value, Stale: r.err, Failing: failing}
+	if r.kept() && outcome.Transient(backend.CodeOf(r.err)) {
+		out := r.last()
+		out.Stale, out.Failing = r.err, failing
+		return out
 	}
 	return plan.Answer{Err: r.err, Failing: failing}
 }
 
+// kept reports whether the last good answer is in memory.
+func (r *ref) kept() bool {
+	if r.listing != nil {
+		return r.listing.found != nil
+	}
+	return r.value != nil
+}
+
+// last is the last good answer, which is in memory.
+func (r *ref) last() plan.Answer {
+	if r.listing != nil {
+		return r.list(r.listing.found)
+	}
+	return plan.Answer{Secret: *r.value}
+}
+
+func (r *ref) list(found []backend.Found) plan.Answer {
+	return plan.Answer{Found: found, Partial: r.login.store.Partial()}
+}
+
 // fresh is the answer for those who wait, even when the value is too large for
 // the cache.
-func (r *ref) fresh(result backend.Result, now time.Time) plan.Answer {
-	if result.Err == nil {
-		return plan.Answer{Secret: result.Secret}
+func (r *ref) fresh(result reply, now time.Time) plan.Answer {
+	switch {
+	case result.Err != nil:
+		return r.answer(now)
+	case r.listing != nil:
+		return r.list(result.found)
 	}
-	return r.answer(now)
+	return plan.Answer{Secret: result.Secret}
 }
 
 // record remembers an answer, and reports whether it is news: another value,
 // another failure, or an end of failing.
-func (f *Feed) record(r *ref, result backend.Result, now time.Time) (news bool) {
+func (f *Feed) record(r *ref, result reply, now time.Time) (news bool) {
 	before := r.err
 	r.tried = now
 	if result.Err != nil {
-		if r.failures == 0 {
+		if before == nil {
 			r.failing = now
 		}
 		r.failures++
 		r.err = result.Err
 		if outcome.Retry(backend.CodeOf(r.err)) != outcome.AfterPause {
+			r.failures = 0
 			// The store answered, and it is not the value any more: an outage
 			// later must not bring that back.
 			f.cache.drop(r)
@@ -86,11 +113,18 @@ func (f *Feed) record(r *ref, result backend.Result, now time.Time) (news bool) 
 		}
 		return !sameFailure(before, r.err)
 	}
-	digest := digestOf(f.key, result.Secret)
+	digest := result.digest
+	if r.listing == nil {
+		digest = digestOf(f.key, result.Secret)
+	}
 	news = before != nil || digest != r.digest
 	r.err, r.failing, r.failures = nil, time.Time{}, 0
 	r.read, r.digest, r.mutates = now, digest, result.Secret.ReadMutates
 	r.version, r.confirmed = result.Secret.Version, false
+	if r.listing != nil {
+		f.cache.putList(r, result.found)
+		return news
+	}
 	f.cache.put(r, result.Secret)
 	return news
 }
@@ -144,8 +178,7 @@ func (f *Feed) leave(q *question) {
 	f.schedule.remove(r)
 	f.cache.drop(r)
 	r.place = nowhere
-	delete(r.login.refs, r.ref)
-	delete(r.login.outage.refs, r)
+	r.login.lose(r)
 	f.collect(r.login)
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lockstep-secrets/lockstep/backend"
 	"github.com/lockstep-secrets/lockstep/internal/outcome"
+	"github.com/lockstep-secrets/lockstep/internal/plan"
 )
 
 // phase is where in its interval a secret is read. It depends on nothing but
@@ -30,6 +31,9 @@ func phase(quota string, r backend.Ref, every time.Duration) time.Duration {
 func (r *ref) phase(now time.Time) time.Duration {
 	if r.probed(now) {
 		return phase(r.login.account.name, backend.Ref{}, r.every)
+	}
+	if r.listing != nil {
+		return phase(r.login.account.name, standIn(plan.Key{Listing: true, Query: r.listing.query}), r.every)
 	}
 	return phase(r.login.account.name, r.ref, r.every)
 }
@@ -61,6 +65,30 @@ func again(err error, failures int, tried, now time.Time, every, phase time.Dura
 	return time.Time{}
 }
 
+// soonest returns when to try again, after a failure that calls for a pause. For
+// who follows through a store with a Retry that is not used up it is after that
+// pause, or what the store asked for if that is longer; for all others it is
+// usual. The first of these counts.
+func (r *ref) soonest(usual time.Time) time.Time {
+	if outcome.Retry(backend.CodeOf(r.err)) != outcome.AfterPause {
+		return usual
+	}
+	out, first := usual, true
+	for q := range r.asked {
+		due := usual
+		if retry := q.opening.retry; r.failures <= retry.Max && retry.Pause > 0 {
+			due = r.tried.Add(retry.Pause)
+			if backend.RetryAfterOf(r.err) > retry.Pause {
+				due = usual
+			}
+		}
+		if first || due.Before(out) {
+			out, first = due, false
+		}
+	}
+	return out
+}
+
 // reschedule sets when a secret is read again.
 func (f *Feed) reschedule(r *ref, now time.Time) {
 	if r.busy || r.place != nowhere {
@@ -71,7 +99,7 @@ func (f *Feed) reschedule(r *ref, now time.Time) {
 	}
 	var due time.Time
 	if r.login.prober && r.every > 0 || !r.mutates && (r.every > 0 || r.owed()) {
-		due = again(r.err, r.failures, r.tried, now, r.every, r.phase(now))
+		due = r.soonest(again(r.err, r.failures, r.tried, now, r.every, r.phase(now)))
 	}
 	if due.IsZero() {
 		f.schedule.remove(r)

@@ -4,16 +4,13 @@ package feed
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"time"
 
 	"github.com/lockstep-secrets/lockstep/backend"
 )
@@ -22,41 +19,22 @@ import (
 // that names a file with certificates of further CAs.
 const ExtraCA = "NODE_EXTRA_CA_CERTS"
 
-// maxBody is the largest answer that is read, in bytes. A thousand metadata
-// entries of the products we know take about one MiB, and no secret is larger
-// than what a Kubernetes Secret holds.
+// maxBody is the largest answer that is read, in bytes after decompression. A
+// thousand metadata entries of the products we know take about one MiB, and no
+// secret is larger than what a Kubernetes Secret holds.
 const maxBody = 16 << 20
+
+// maxHeader is the largest header of an answer, in bytes.
+const maxHeader = 1 << 20
 
 // errRedirect is what a redirect to another host comes to.
 var errRedirect = errors.New("redirected to another host, where the credentials do not belong")
 
 var errTooLarge = errors.New("the answer is larger than 16 MiB")
 
-// Transport makes the transport that carries all requests to stores: TLS 1.2
-// and later, and a bound on each answer. What the process's environment says of
-// proxies (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) and of CAs (SSL_CERT_FILE,
-// SSL_CERT_DIR, NODE_EXTRA_CA_CERTS) holds. When the file of the last cannot be
-// used, every request fails and says so.
-func Transport() http.RoundTripper {
-	roots, err := Roots(os.Getenv(ExtraCA))
-	if err != nil {
-		return refusing{err}
-	}
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
-	return bounded{&http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		OnProxyConnectResponse: letThrough,
-		DialContext:            dialer.DialContext,
-		ForceAttemptHTTP2:      true,
-		MaxIdleConns:           100,
-		MaxIdleConnsPerHost:    16,
-		IdleConnTimeout:        90 * time.Second,
-		TLSHandshakeTimeout:    10 * time.Second,
-		ResponseHeaderTimeout:  30 * time.Second,
-		MaxResponseHeaderBytes: 1 << 20,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
-	}}
-}
+// Transport makes the transport for stores that the operator configures: that of
+// Network without a configuration of its own.
+func Transport() http.RoundTripper { return Network{}.Transport(false, nil) }
 
 // Roots returns the CAs of the system and those in a PEM file, or nil, which
 // means the system's alone, when file is empty. Unlike Node.js it does not pass
@@ -88,7 +66,7 @@ func letThrough(_ context.Context, _ *url.URL, asked *http.Request, answer *http
 	return backend.Errorf(backend.Unavailable, "the proxy does not connect us to %s (%d)", asked.Host, answer.StatusCode)
 }
 
-// refusing fails every request.
+// refusing fails every request with an error of ours.
 type refusing struct{ err error }
 
 // RoundTrip makes no request.
@@ -96,7 +74,7 @@ func (f refusing) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
 		_ = r.Body.Close() // a RoundTripper must, whatever happens
 	}
-	return nil, backend.Errorf(backend.Unavailable, "%s", f.err)
+	return nil, f.err
 }
 
 // sameHost follows redirects within one host only: credentials must not go
@@ -123,6 +101,13 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp.Body = &boundedBody{ReadCloser: resp.Body, left: maxBody}
 	return resp, nil
+}
+
+// CloseIdleConnections closes the connections that no request uses.
+func (b bounded) CloseIdleConnections() {
+	if base, ok := b.base.(interface{ CloseIdleConnections() }); ok {
+		base.CloseIdleConnections()
+	}
 }
 
 type boundedBody struct {

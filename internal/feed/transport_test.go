@@ -4,6 +4,7 @@ package feed
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lockstep-secrets/lockstep/backend"
 	"github.com/lockstep-secrets/lockstep/internal/spec"
@@ -129,6 +131,109 @@ func TestAnswerIsBounded(t *testing.T) {
 			}
 			if len(body) > maxBody {
 				t.Errorf("%d bytes were read", len(body))
+			}
+		})
+	}
+}
+
+// TestAnswerIsBoundedWhenOpened: what counts is what is read, not what was sent.
+func TestAnswerIsBoundedWhenOpened(t *testing.T) {
+	for name, c := range map[string]struct {
+		reason string
+		size   int
+		want   error
+	}{
+		"at the bound":   {"it is allowed", maxBody, nil},
+		"over the bound": {"a small answer would fill our memory", 4 * maxBody, errTooLarge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var bomb bytes.Buffer
+			w := gzip.NewWriter(&bomb)
+			_, _ = w.Write(make([]byte, c.size))
+			_ = w.Close()
+			if bomb.Len() > maxBody/100 {
+				t.Fatalf("%d bytes are sent: no bomb", bomb.Len())
+			}
+			s := server(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("Accept-Encoding") != "gzip" {
+					t.Error("the client does not open it")
+				}
+				w.Header().Set("Content-Encoding", "gzip")
+				_, _ = w.Write(bomb.Bytes())
+			})
+			body, err := get(t, client(t), s.URL)
+			if !errors.Is(err, c.want) || len(body) > maxBody || c.want == nil && len(body) != c.size {
+				t.Errorf("%s: %d bytes, %v", c.reason, len(body), err)
+			}
+		})
+	}
+}
+
+// TestEndlessAnswer: the server notices that nobody reads on.
+func TestEndlessAnswer(t *testing.T) {
+	ended := make(chan struct{})
+	s := server(t, func(w http.ResponseWriter, r *http.Request) {
+		defer close(ended)
+		for r.Context().Err() == nil {
+			if _, err := w.Write(make([]byte, 1<<16)); err != nil {
+				return
+			}
+		}
+	})
+	if body, err := get(t, client(t), s.URL); !errors.Is(err, errTooLarge) || len(body) > maxBody {
+		t.Errorf("%d bytes, %v", len(body), err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Error("it goes on")
+	}
+}
+
+// TestSlowAnswer: reading ends with the context, however little has come.
+func TestSlowAnswer(t *testing.T) {
+	s := server(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "a")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client(t).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if _, err := io.ReadFull(resp.Body, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if _, err := io.ReadAll(resp.Body); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestHeaderIsBounded(t *testing.T) {
+	for name, c := range map[string]struct {
+		reason string
+		size   int
+		ok     bool
+	}{
+		"below": {"larger than any that we know", maxHeader / 2, true},
+		"above": {"it would fill our memory", maxHeader + 1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := server(t, func(w http.ResponseWriter, _ *http.Request) {
+				for range c.size / 1024 {
+					w.Header().Add("X", strings.Repeat("x", 1024))
+				}
+			})
+			if _, err := get(t, client(t), s.URL); (err == nil) != c.ok {
+				t.Errorf("%s: got %v", c.reason, err)
 			}
 		})
 	}

@@ -39,6 +39,9 @@ type world struct {
 	linger     time.Duration // how long a read takes after its end
 	hook       func()        // called while a store is opened that says "hook"
 	prober     *prober       // nil when the store has none
+	finder     finder
+	opener     opener
+	checker    checker
 }
 
 // seen is one ref of one Read as the backend saw it.
@@ -105,6 +108,9 @@ func (w *world) open(ctx context.Context, cfg backend.Config, creds backend.Cred
 		cfg.Raw = nil
 		w.hook()
 	}
+	if err := w.opener.opens(ctx, cfg, creds); err != nil {
+		return backend.Backend{}, backend.Identity{}, err
+	}
 	spend := cfg.Spend
 	cfg.Spend = func(ctx context.Context) error {
 		err := spend(ctx)
@@ -116,7 +122,13 @@ func (w *world) open(ctx context.Context, cfg backend.Config, creds backend.Cred
 		return err
 	}
 	b, id, err := w.memory.Open(ctx, cfg, creds, c)
+	if err != nil {
+		return b, id, err
+	}
 	b.Reader = recorder{b.Reader, w, id.Login}
+	b.Finder = finding{b.Finder, &w.finder}
+	b.Partial = w.finder.partial
+	b.Checker = w.checker.of(b.Checker)
 	own := b.Prober
 	b.Prober = nil
 	if w.prober != nil {
@@ -208,7 +220,7 @@ func sub(name string, every time.Duration, paths ...string) Subscription {
 	return Subscription{
 		Owner:  object(name),
 		Plan:   plan.Plan{Reads: []plan.Read{read}},
-		Stores: map[spec.StoreKey]spec.Store{main: {Driver: "memory"}},
+		Stores: map[spec.StoreKey]spec.Store{main: operators("")},
 		Every:  every,
 	}
 }
@@ -227,8 +239,14 @@ func (s Subscription) and(key spec.StoreKey, raw string, paths ...string) Subscr
 		read.Refs = append(read.Refs, backend.Ref{Path: p})
 	}
 	s.Plan.Reads = append(s.Plan.Reads, read)
-	s.Stores[key] = spec.Store{Driver: "memory", Raw: []byte(raw)}
+	s.Stores[key] = operators(raw)
 	return s
+}
+
+// operators is a store that the operator's environment configures, which is
+// opened for each Follow.
+func operators(raw string) spec.Store {
+	return spec.Store{Driver: "memory", Env: backend.Env{}, Raw: []byte(raw)}
 }
 
 // only is and without the main store.
