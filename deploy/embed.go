@@ -14,7 +14,7 @@ import "embed"
 var CRDs embed.FS
 
 // RBAC holds what Lockstep may do in a cluster, below rbac/: base.yaml, and
-// cluster.yaml or namespace.yaml.
+// cluster.yaml or namespace.yaml; -eso are what that dialect needs besides.
 //
 //go:embed rbac/*.yaml
 var RBAC embed.FS

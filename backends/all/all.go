@@ -6,12 +6,14 @@ package all
 
 import (
 	"github.com/lockstep-secrets/lockstep/backend"
+	"github.com/lockstep-secrets/lockstep/backends/fake"
 	"github.com/lockstep-secrets/lockstep/backends/ibm"
 )
 
 // Drivers returns the products by name.
 func Drivers() map[string]backend.Driver {
 	return map[string]backend.Driver{
-		"ibm": ibm.Driver(),
+		"fake": fake.New(),
+		"ibm":  ibm.Driver(),
 	}
 }

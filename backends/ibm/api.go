@@ -61,7 +61,11 @@ func (a *api) ask(ctx context.Context, q question, about backend.Ref, into any) 
 }
 
 // by is who asks, as messages name it.
-func (a *api) by() party { return parties[a.login.config.kind] }
+func (a *api) by() party {
+	by := parties[a.login.config.kind]
+	by.words = a.login.config.words
+	return by
+}
 
 func (a *api) request(ctx context.Context, q question, token string) (*http.Request, error) {
 	method := q.method

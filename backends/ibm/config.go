@@ -29,6 +29,7 @@ const publicIAM = "https://iam.cloud.ibm.com"
 
 // config is how to reach one instance.
 type config struct {
+	words    words
 	endpoint string // what /api/v2 is appended to
 	rate     int    // requests in any one-second window
 
@@ -41,6 +42,20 @@ type config struct {
 	scope        string
 	profile      profile
 	tokenFiles   []string // the first that can be read holds the compute resource token
+}
+
+// words are what messages call the settings, so that their author finds them.
+type words struct {
+	endpoint, iam string // the URLs
+	apiKey        string
+	profile       string // of the login container
+	tokenFile     string
+}
+
+// envWords are those of the operator's environment.
+var envWords = words{
+	endpoint: envPrefix + "ENDPOINT", iam: envPrefix + "AUTH_URL", apiKey: envPrefix + "APIKEY",
+	profile: envPrefix + "IAM_PROFILE_ID and IAM_PROFILE_NAME", tokenFile: envPrefix + "CR_TOKEN_FILENAME",
 }
 
 // profile names a trusted profile.
@@ -70,7 +85,7 @@ func readEnv(env backend.Env) (config, error) {
 		return config{}, backend.Errorf(backend.InvalidRef,
 			"%sENDPOINT is not set: give the controller the URL of the Secrets Manager instance", envPrefix)
 	}
-	var c config
+	c := config{words: envWords}
 	for _, read := range []func(variables) error{c.readInstance, c.readKind, c.readIAM, c.readSecrets, c.readProfile} {
 		if err := read(get); err != nil {
 			return config{}, err
@@ -81,7 +96,7 @@ func readEnv(env backend.Env) (config, error) {
 
 // readInstance reads where the instance is and how often it may be asked.
 func (c *config) readInstance(get variables) (err error) {
-	if c.endpoint, err = baseURL("ENDPOINT", get("ENDPOINT"), "/v2", "/v1", "/api"); err != nil {
+	if c.endpoint, err = baseURL(c.words.endpoint, get("ENDPOINT"), "/v2", "/v1", "/api"); err != nil {
 		return err
 	}
 	c.rate = rate
@@ -144,7 +159,7 @@ func (c *config) readIAM(get variables) (err error) {
 			"%sAUTH_DISABLE_SSL is not supported: the credentials would go to anybody who answers in the name of IAM; "+
 				"name the file with the certificate of its CA in NODE_EXTRA_CA_CERTS or SSL_CERT_FILE instead", envPrefix)
 	}
-	if c.iam, err = baseURL("AUTH_URL", cmp.Or(get("AUTH_URL"), publicIAM), "/identity/token"); err != nil {
+	if c.iam, err = baseURL(c.words.iam, cmp.Or(get("AUTH_URL"), publicIAM), "/identity/token"); err != nil {
 		return err
 	}
 	if (get("CLIENT_ID") == "") != (get("CLIENT_SECRET") == "") {
@@ -162,9 +177,9 @@ func (c *config) readIAM(get variables) (err error) {
 func (c *config) readSecrets(get variables) (err error) {
 	switch c.kind {
 	case core.AUTHTYPE_IAM, core.AUTHTYPE_IAM_ASSUME:
-		c.apiKey, err = credential("APIKEY", get("APIKEY"), "an IBM Cloud API key with the role SecretsReader", "an API key")
+		c.apiKey, err = credential(c.words.apiKey, get("APIKEY"), "an IBM Cloud API key with the role SecretsReader", "an API key")
 	case core.AUTHTYPE_BEARER_TOKEN:
-		c.bearer, err = credential("BEARER_TOKEN", get("BEARER_TOKEN"), "an IBM Cloud IAM access token", "a token")
+		c.bearer, err = credential(envPrefix+"BEARER_TOKEN", get("BEARER_TOKEN"), "an IBM Cloud IAM access token", "a token")
 	}
 	if err == nil && !inHeader(string(c.bearer.Reveal())) {
 		err = backend.Errorf(backend.Unauthenticated, "%sBEARER_TOKEN is not a token: it has a blank or another character in it that no token has", envPrefix)
@@ -174,11 +189,11 @@ func (c *config) readSecrets(get variables) (err error) {
 
 func credential(name, text, need, is string) (backend.Value, error) {
 	if text == "" {
-		return backend.Value{}, backend.Errorf(backend.Unauthenticated, "%s%s is not set: give the controller %s", envPrefix, name, need)
+		return backend.Value{}, backend.Errorf(backend.Unauthenticated, "%s is not set: give the controller %s", name, need)
 	}
 	if core.HasBadFirstOrLastChar(text) { // as the SDK refuses it
 		return backend.Value{}, backend.Errorf(backend.Unauthenticated,
-			"%s%s is not %s: it begins or ends with a brace or a quotation mark", envPrefix, name, is)
+			"%s is not %s: it begins or ends with a brace or a quotation mark", name, is)
 	}
 	return backend.NewValue([]byte(text)), nil
 }
@@ -224,7 +239,13 @@ func (c *config) identity(fingerprint func(...backend.Value) string) string {
 	for _, f := range c.tokenFiles {
 		values = append(values, text(f))
 	}
-	return strings.Join([]string{c.endpoint, c.kind, c.iam, fingerprint(values...)}, " ")
+	login := strings.Join([]string{c.endpoint, c.kind, c.iam, fingerprint(values...)}, " ")
+	if c.words == storeWords {
+		// A tenant's store shares nothing with the operator's environment: its
+		// requests are carried by other rules, and its messages name other things.
+		return "store " + login
+	}
+	return login
 }
 
 // baseURL checks a URL of the operator's and brings it to one form, without a
@@ -234,7 +255,7 @@ func baseURL(name, raw string, endings ...string) (string, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http" ||
 		u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return "", backend.Errorf(backend.InvalidRef, "%s%s is not a URL such as https://example.com", envPrefix, name)
+		return "", backend.Errorf(backend.InvalidRef, "%s is not a URL such as https://example.com", name)
 	}
 	path := strings.TrimRight(u.EscapedPath(), "/")
 	for _, e := range endings {
@@ -243,9 +264,10 @@ func baseURL(name, raw string, endings ...string) (string, error) {
 	return u.Scheme + "://" + strings.ToLower(u.Host) + path, nil
 }
 
-// Open makes a backend of one instance and one login.
-func Open(ctx context.Context, cfg backend.Config, _ backend.Credentials, client *http.Client) (backend.Backend, backend.Identity, error) {
-	c, err := readEnv(cfg.Env)
+// Open makes a backend of one instance and one login, which a store's manifest
+// gives, or else the operator's environment.
+func Open(ctx context.Context, cfg backend.Config, creds backend.Credentials, client *http.Client) (backend.Backend, backend.Identity, error) {
+	c, err := readConfig(ctx, cfg, creds)
 	if err != nil {
 		return backend.Backend{}, backend.Identity{}, err
 	}
@@ -255,7 +277,7 @@ func Open(ctx context.Context, cfg backend.Config, _ backend.Credentials, client
 		Authenticator: &core.NoAuthAuthenticator{},
 	})
 	if err != nil {
-		return backend.Backend{}, backend.Identity{}, backend.Errorf(backend.InvalidRef, "%sENDPOINT is not a usable URL", envPrefix)
+		return backend.Backend{}, backend.Identity{}, backend.Errorf(backend.InvalidRef, "%s is not a usable URL", c.words.endpoint)
 	}
 	// The SDK retries nothing until its EnableRetries is called.
 	service.Service.SetHTTPClient(wire{who: product}.client(client))
@@ -273,6 +295,7 @@ func Open(ctx context.Context, cfg backend.Config, _ backend.Credentials, client
 		Versioner: &versioner{a},
 		Writer:    &writer{a},
 		Limits:    backend.Limits{Batch: 1, Parallel: parallel, Rate: c.rate, Payload: payload},
+		Partial:   true, // a list has what the login may see
 		Close: func() error {
 			l.close()
 			client.CloseIdleConnections()

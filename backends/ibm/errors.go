@@ -29,15 +29,16 @@ const (
 type party struct {
 	name    string
 	refused string // what a 401 says
+	words   words
 }
 
 // parties are those of each kind of login.
 var parties = map[string]party{
-	core.AUTHTYPE_IAM:          {"the API key", "refuses the token of the API key (401)"},
-	core.AUTHTYPE_CONTAINER:    {"the trusted profile", "refuses the token of the trusted profile (401)"},
-	core.AUTHTYPE_IAM_ASSUME:   {"the trusted profile", "refuses the token of the trusted profile (401)"},
-	core.AUTHTYPE_BEARER_TOKEN: {"the bearer token", "refuses the bearer token (401): it may have expired; check " + envPrefix + "BEARER_TOKEN"},
-	core.AUTHTYPE_NOAUTH:       {"a request without a login", "demands a login (401): " + envPrefix + "AUTH_TYPE is noAuth"},
+	core.AUTHTYPE_IAM:          {name: "the API key", refused: "refuses the token of the API key (401)"},
+	core.AUTHTYPE_CONTAINER:    {name: "the trusted profile", refused: "refuses the token of the trusted profile (401)"},
+	core.AUTHTYPE_IAM_ASSUME:   {name: "the trusted profile", refused: "refuses the token of the trusted profile (401)"},
+	core.AUTHTYPE_BEARER_TOKEN: {name: "the bearer token", refused: "refuses the bearer token (401): it may have expired; check " + envPrefix + "BEARER_TOKEN"},
+	core.AUTHTYPE_NOAUTH:       {name: "a request without a login", refused: "demands a login (401): " + envPrefix + "AUTH_TYPE is noAuth"},
 }
 
 // classify turns a failure of the API into the error of the contract. The
@@ -51,7 +52,7 @@ func classify(resp *core.DetailedResponse, err error, ref backend.Ref, by party)
 	case code == http.StatusNotFound || code == http.StatusGone:
 		if !saysMissing(resp) {
 			return backend.Errorf(backend.Unavailable,
-				"%s answers %d and does not say that there is no %s: check %sENDPOINT", product, code, ref, envPrefix)
+				"%s answers %d and does not say that there is no %s: check %s", product, code, ref, by.words.endpoint)
 		}
 		return backend.Errorf(backend.NotFound, "%s has no %s", product, ref)
 	case code == http.StatusUnauthorized:
@@ -67,27 +68,28 @@ func classify(resp *core.DetailedResponse, err error, ref backend.Ref, by party)
 	case code >= http.StatusOK && code < http.StatusMultipleChoices:
 		return unreadable(ref)
 	default:
-		return elsewhere(product, "ENDPOINT", resp)
+		return elsewhere(product, by.words.endpoint, resp)
 	}
 }
 
 // classifyLogin turns an answer of IAM that is no token into the error of the
-// contract. Refusal is what to say when it does not accept what was given.
-func classifyLogin(resp *http.Response, refusal string) error {
+// contract. Refusal is what to say when it does not accept what was given, and
+// setting is where its URL comes from.
+func classifyLogin(resp *http.Response, refusal, setting string) error {
 	switch code := resp.StatusCode; {
 	case code == http.StatusBadRequest || code == http.StatusUnauthorized || code == http.StatusForbidden:
 		return backend.Errorf(backend.Unauthenticated, refusal, code)
 	case code >= http.StatusBadRequest && code < http.StatusInternalServerError &&
 		code != http.StatusTooManyRequests && code != http.StatusRequestTimeout:
-		return backend.Errorf(backend.Unknown, "%s does not accept the request for a token (%d): check %sAUTH_URL", iam, code, envPrefix)
+		return backend.Errorf(backend.Unknown, "%s does not accept the request for a token (%d): check %s", iam, code, setting)
 	default:
-		return elsewhere(iam, "AUTH_URL", &core.DetailedResponse{StatusCode: code, Headers: resp.Header})
+		return elsewhere(iam, setting, &core.DetailedResponse{StatusCode: code, Headers: resp.Header})
 	}
 }
 
-// elsewhere classifies what means the same from either service. Variable is
+// elsewhere classifies what means the same from either service. Setting is
 // where its URL comes from.
-func elsewhere(who, variable string, resp *core.DetailedResponse) error {
+func elsewhere(who, setting string, resp *core.DetailedResponse) error {
 	switch code := resp.StatusCode; {
 	case code == http.StatusTooManyRequests:
 		return &backend.Error{
@@ -98,7 +100,7 @@ func elsewhere(who, variable string, resp *core.DetailedResponse) error {
 		return backend.Errorf(backend.Unavailable, "%s is out of order (%d)", who, code)
 	case code >= http.StatusMultipleChoices && code < http.StatusBadRequest:
 		return backend.Errorf(backend.Unavailable,
-			"%s redirects to another address (%d), where the credentials do not belong: check %s%s", who, code, envPrefix, variable)
+			"%s redirects to another address (%d), where the credentials do not belong: check %s", who, code, setting)
 	default:
 		return backend.Errorf(backend.Unavailable, "%s gave an answer that cannot be read", who)
 	}

@@ -15,7 +15,7 @@ import (
 // finder lists secrets.
 type finder struct{ api *api }
 
-// Find yields the secrets that match, by their ids. The product has no paths
+// Find yields the secrets that match, by their ids and with their names. The product has no paths
 // and its tags are plain words, so the fields of a Query mean
 //
 //	Path  the name of a secret group
@@ -38,7 +38,7 @@ func (f *finder) Find(ctx context.Context, q backend.Query) iter.Seq2[backend.Fo
 				yield(backend.Found{}, err)
 				return
 			case !match(i):
-			case !yield(backend.Found{Ref: backend.Ref{Path: i.ID, Kind: i.Type}}, nil):
+			case !yield(backend.Found{Ref: backend.Ref{Path: i.ID, Kind: i.Type}, Name: i.Name}, nil):
 				return
 			}
 		}

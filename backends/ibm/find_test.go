@@ -64,6 +64,9 @@ func TestFind(t *testing.T) {
 		"Together":  {"all fields", backend.Query{Path: "default", Kind: typeArbitrary, Name: "d", Tags: "prod"}, []backend.Ref{db}},
 	}
 	b := w.open(nil)
+	if !b.Partial {
+		t.Error("an empty list passes for a proof")
+	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			var got []backend.Ref
@@ -73,6 +76,9 @@ func TestFind(t *testing.T) {
 				}
 				if f.Secret != nil {
 					t.Error("a value")
+				}
+				if name := map[backend.Ref]string{db: "db", web: "web-db", kv: "db", key: "key"}[f.Ref]; f.Name != name {
+					t.Errorf("%s is called %q, want %q", f.Ref, f.Name, name)
 				}
 				got = append(got, f.Ref)
 			}

@@ -56,13 +56,13 @@ func (l *login) byKey(ctx context.Context) (token, error) {
 	form := url.Values{
 		"grant_type": {keyGrant}, "response_type": {"cloud_iam"}, "apikey": {string(l.config.apiKey.Reveal())},
 	}
-	return l.obtain(ctx, l.scoped(form), iam+" refuses the API key (%d): check "+envPrefix+"APIKEY"+l.clientHint())
+	return l.obtain(ctx, l.scoped(form), iam+" refuses the API key (%d): check "+l.config.words.apiKey+l.clientHint())
 }
 
 // byContainer logs in to a trusted profile with the token that Kubernetes gave
 // the pod. It is read each time, because it is replaced every hour or so.
 func (l *login) byContainer(ctx context.Context) (token, error) {
-	text, err := crToken(l.config.tokenFiles)
+	text, err := crToken(l.config.tokenFiles, l.config.words.tokenFile)
 	if err != nil {
 		return token{}, err
 	}
@@ -73,7 +73,7 @@ func (l *login) byContainer(ctx context.Context) (token, error) {
 		}
 	}
 	return l.obtain(ctx, l.scoped(form), iam+" does not let this pod in to the trusted profile (%d): check "+
-		envPrefix+"IAM_PROFILE_ID and IAM_PROFILE_NAME, and that the profile trusts the pod's service account"+l.clientHint())
+		l.config.words.profile+", and that the profile trusts the pod's service account"+l.clientHint())
 }
 
 // byAssuming logs in to a trusted profile with a token of the API key.
@@ -148,7 +148,7 @@ func (l *login) clientHint() string {
 func (l *login) obtain(ctx context.Context, form url.Values, refusal string) (token, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, l.config.iam+"/identity/token", strings.NewReader(form.Encode()))
 	if err != nil {
-		return token{}, backend.Errorf(backend.InvalidRef, "%sAUTH_URL is not a usable URL", envPrefix)
+		return token{}, backend.Errorf(backend.InvalidRef, "%s is not a usable URL", l.config.words.iam)
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Accept", "application/json")
@@ -169,7 +169,7 @@ func (l *login) obtain(ctx context.Context, form url.Values, refusal string) (to
 		return token{}, given(iam, over)
 	}
 	if resp.StatusCode < http.StatusOK || resp.StatusCode >= http.StatusMultipleChoices {
-		return token{}, classifyLogin(resp, refusal)
+		return token{}, classifyLogin(resp, refusal, l.config.words.iam)
 	}
 	var answer core.IamTokenServerResponse
 	if err != nil || json.Unmarshal(body, &answer) != nil || answer.AccessToken == "" || !inHeader(answer.AccessToken) {
@@ -187,11 +187,12 @@ func inHeader(text string) bool {
 }
 
 // crToken reads the compute resource token from the first of the files that
-// can be read. They are the operator's own choice, or IBM's.
-func crToken(files []string) (string, error) {
+// can be read. They are the operator's own choice, or IBM's. setting is what
+// messages call that choice.
+func crToken(files []string, setting string) (string, error) {
 	var last error
 	for _, name := range files {
-		text, err := os.ReadFile(name) //nolint:gosec // the operator names the file
+		text, err := os.ReadFile(name) //nolint:gosec // the operator names the file, or it is one of IBM's
 		if err == nil && strings.TrimSpace(string(text)) != "" {
 			return strings.TrimSpace(string(text)), nil
 		}
@@ -201,11 +202,11 @@ func crToken(files []string) (string, error) {
 	switch {
 	case len(files) > 1:
 		return "", backend.Errorf(backend.Unauthenticated,
-			"there is no service account token at any of %s: mount one there, or set %sCR_TOKEN_FILENAME", strings.Join(files, ", "), envPrefix)
+			"there is no service account token at any of %s: mount one there, or set %s", strings.Join(files, ", "), setting)
 	case errors.Is(last, fs.ErrNotExist):
 		what = "names a file that does not exist: mount a service account token there"
 	case last != nil:
 		what = "names a file that cannot be read"
 	}
-	return "", backend.Errorf(backend.Unauthenticated, "%sCR_TOKEN_FILENAME %s", envPrefix, what)
+	return "", backend.Errorf(backend.Unauthenticated, "%s %s", setting, what)
 }

@@ -23,7 +23,7 @@ const (
 func Driver() backend.Driver {
 	return backend.Driver{
 		Open:  Open,
-		Names: map[backend.Dialect]string{backend.KES: "ibmcloudSecretsManager"},
+		Names: map[backend.Dialect]string{backend.KES: "ibmcloudSecretsManager", backend.ESO: "ibm"},
 		Ref:   parseRef,
 		View:  view,
 		Env:   []string{envPrefix + "*"},

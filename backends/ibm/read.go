@@ -153,7 +153,22 @@ func (a answer) secret(ref backend.Ref) (backend.Secret, error) {
 	if end, err := time.Parse(time.RFC3339, a.Expiration); err == nil {
 		s.Expires = end
 	}
+	if ref.Part == backend.Metadata {
+		s.Payload, s.JSON, s.Fields = backend.Value{}, false, a.everything()
+	}
 	return s, nil
+}
+
+// everything is all that the API says of a secret, its value too, by name and
+// as JSON. Left out is when it was read last, which changes with each read.
+func (a answer) everything() map[string]backend.Value {
+	out := map[string]backend.Value{}
+	for name, raw := range a.data {
+		if name != "retrieved_at" && !absent(raw) {
+			out[name] = backend.NewValue(slices.Clone(raw))
+		}
+	}
+	return out
 }
 
 // wrongType names the type only when it is one of IBM's that we know, since it

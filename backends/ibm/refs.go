@@ -24,8 +24,14 @@ var (
 	uuid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 )
 
-// parseRef reads a key as a dialect writes it. KES and ESO ignored the versions
-// in a manifest for this product, and so do we.
+// The names that the product has for versions, besides their ids.
+const (
+	versionCurrent  = "current"
+	versionPrevious = "previous"
+)
+
+// parseRef reads a key as a dialect writes it. KES ignored the versions in a
+// manifest for this product, and so do we there.
 func parseRef(d backend.Dialect, k backend.Key) (backend.Ref, error) {
 	switch d {
 	case backend.KES:
@@ -63,12 +69,37 @@ func parseKES(k backend.Key) (backend.Ref, error) {
 
 // parseESO reads [[group/]type/]key. The key is a UUID, to which the group does
 // not matter, or a name, which has to have one. Without a type it is arbitrary.
+//
+// ESO ignored versions. Here they count, and one that the product cannot have
+// is refused: that it is missing would let a policy remove what stood so far.
 func parseESO(k backend.Key) (backend.Ref, error) {
+	ref, err := parsePath(k)
+	if err != nil {
+		return backend.Ref{}, err
+	}
+	switch {
+	case k.Version == "" || k.Version == versionCurrent:
+	case k.Version == versionPrevious || uuid.MatchString(k.Version):
+		ref.Version = k.Version
+	default:
+		return backend.Ref{}, backend.Errorf(backend.InvalidRef,
+			"%q is not a version of a secret in IBM Cloud Secrets Manager: use %s, %s or an id", k.Version, versionCurrent, versionPrevious)
+	}
+	// The metadata comes with the value, and reading the value twice would make
+	// two keys of which only the second one is good.
+	if ref.Kind != mutatingType {
+		ref.Part = k.Part
+	}
+	return ref, nil
+}
+
+// parsePath reads a key alone.
+func parsePath(k backend.Key) (backend.Ref, error) {
 	parts := strings.Split(k.Key, "/")
 	if len(parts) > 3 || slices.Contains(parts, "") {
 		return backend.Ref{}, backend.Errorf(backend.InvalidRef, "%q is not a key of IBM Cloud Secrets Manager: use group/type/name or type/id", k.Key)
 	}
-	ref := backend.Ref{Path: parts[len(parts)-1], Kind: typeArbitrary, Part: k.Part}
+	ref := backend.Ref{Path: parts[len(parts)-1], Kind: typeArbitrary}
 	if len(parts) > 1 {
 		ref.Kind = parts[len(parts)-2]
 	}
@@ -112,8 +143,8 @@ func readable(ref backend.Ref) error {
 	if !slices.Contains(served, ref.Kind) {
 		return backend.Errorf(backend.InvalidRef, "secrets of type %q are not supported by this version of Lockstep", ref.Kind)
 	}
-	if ref.Part != backend.Data {
-		return backend.Errorf(backend.InvalidRef, "the metadata of secrets is not supported by this version of Lockstep")
+	if ref.Part != backend.Data && ref.Kind == mutatingType {
+		return backend.Errorf(backend.InvalidRef, "the metadata of %s is not read, for that would read its value once more", ref)
 	}
 	return nil
 }

@@ -141,7 +141,12 @@ func TestRefESO(t *testing.T) {
 		"Name":         {reason: "a group, a type and a name", key: backend.Key{Key: "team/kv/db"}, want: backend.Ref{Path: "db", Kind: "kv", Args: "name:team"}},
 		"GroupOfWords": {reason: "groups have other names than secrets", key: backend.Key{Key: "my team/kv/db"}, want: backend.Ref{Path: "db", Kind: "kv", Args: "name:my team"}},
 		"Metadata":     {reason: "which part is asked for", key: backend.Key{Key: someID, Part: backend.Metadata}, want: backend.Ref{Path: someID, Kind: "arbitrary", Part: backend.Metadata}},
-		"Version":      {reason: "ESO ignored it", key: backend.Key{Key: someID, Version: "previous"}, want: backend.Ref{Path: someID, Kind: "arbitrary"}},
+		"Version":      {reason: "ESO ignored it, and we do not", key: backend.Key{Key: "t/kv/db", Version: "previous"}, want: backend.Ref{Path: "db", Kind: "kv", Version: "previous", Args: "name:t"}},
+		"VersionID":    {reason: "an id", key: backend.Key{Key: someID, Version: someID}, want: backend.Ref{Path: someID, Kind: "arbitrary", Version: someID}},
+		"Current":      {reason: "the same read as without", key: backend.Key{Key: someID, Version: "current"}, want: backend.Ref{Path: someID, Kind: "arbitrary"}},
+		"MutatingMeta": {reason: "a second read would make the first one's key useless", key: backend.Key{Key: "iam_credentials/" + someID, Part: backend.Metadata}, want: backend.Ref{Path: someID, Kind: "iam_credentials"}},
+		"BadVersion":   {reason: "it is not missing, which may delete", key: backend.Key{Key: someID, Version: "v1"}, err: `"v1" is not a version of a secret in IBM Cloud Secrets Manager: use current, previous or an id`},
+		"VersionUp":    {reason: "would be another endpoint", key: backend.Key{Key: someID, Version: ".."}, err: `".." is not a version of a secret in IBM Cloud Secrets Manager: use current, previous or an id`},
 
 		"BareName":     {reason: "the words of ESO", key: backend.Key{Key: "db"}, err: noGroup},
 		"TypeName":     {reason: "the words of ESO", key: backend.Key{Key: "kv/db"}, err: noGroup},
@@ -207,9 +212,9 @@ func TestReadable(t *testing.T) {
 		"GroupSlash":     {"would be another endpoint", backend.Ref{Path: "db", Kind: "kv", Args: "name:a/../b"}, `"a/../b" is not the name of a secret group in IBM Cloud Secrets Manager`},
 		"Args":           {"nobody makes them", backend.Ref{Path: someID, Kind: "kv", Args: "names"}, `"names" says nothing about a secret in IBM Cloud Secrets Manager`},
 		"Metadata": {
-			"metadata is not the value",
-			backend.Ref{Path: someID, Kind: "kv", Part: backend.Metadata},
-			"the metadata of secrets is not supported by this version of Lockstep",
+			"it comes with the value, which reading may change",
+			backend.Ref{Path: someID, Kind: "iam_credentials", Part: backend.Metadata},
+			"the metadata of iam_credentials " + someID + " is not read, for that would read its value once more",
 		},
 	}
 	for name, c := range cases {

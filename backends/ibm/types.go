@@ -34,17 +34,20 @@ type layout struct {
 	ordered  bool     // it is made some time after it was asked for
 	kes      string   // the name of text or document in API v1, where it was another one
 	bare     bool     // without a property, KES's manifests mean the first of fields
+	eso      string   // the key that ESO's manifests get for text, document or the only one of fields; empty for members
+	complete bool     // what is absent of fields is empty to ESO's manifests
+	extract  int      // how many of fields ESO's manifests get as keys, where not all
 }
 
 var layouts = map[string]layout{
-	typeArbitrary:          {text: "payload"},
+	typeArbitrary:          {text: "payload", eso: "arbitrary"},
 	typeUsernamePassword:   {fields: []string{"username", "password"}, required: 2, blank: true},
 	typeKV:                 {document: "data", kes: "payload"},
-	typeIAMCredentials:     {fields: []string{"api_key"}, required: 1, bare: true},
-	typeServiceCredentials: {document: "credentials"},
-	typeImportedCert:       {fields: []string{"certificate", "intermediate", "private_key"}, required: 1, ordered: true},
+	typeIAMCredentials:     {fields: []string{"api_key"}, required: 1, bare: true, eso: "apikey"},
+	typeServiceCredentials: {document: "credentials", eso: "credentials"},
+	typeImportedCert:       {fields: []string{"certificate", "intermediate", "private_key"}, required: 1, ordered: true, complete: true},
 	typePublicCert:         {fields: []string{"certificate", "intermediate", "private_key"}, required: 1, ordered: true},
-	typePrivateCert:        {fields: []string{"certificate", "private_key", "issuing_ca", fieldChain}, required: 1, ordered: true},
+	typePrivateCert:        {fields: []string{"certificate", "private_key", "issuing_ca", fieldChain}, required: 1, ordered: true, extract: 2},
 	typeCustomCredentials:  {document: "credentials_content"},
 }
 

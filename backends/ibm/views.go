@@ -10,7 +10,8 @@ import (
 	"github.com/lockstep-secrets/lockstep/backend"
 )
 
-// view lays a secret out as a dialect's manifests expect it.
+// view lays a secret out as a dialect's manifests expect it. What ESO's see is
+// in views_eso.go.
 //
 //	type                 API v2                   what KES saw of API v1
 //	arbitrary            payload                  {"payload":"…"}
@@ -27,12 +28,15 @@ import (
 // the quotes of a JSON string around it, which nobody can log in with: here it
 // is the bare key, and has the property api_key as well.
 func view(d backend.Dialect, ref backend.Ref, s backend.Secret) (backend.Secret, error) {
-	if d != backend.KES {
+	if d != backend.KES && d != backend.ESO {
 		return s, nil
 	}
 	l, ok := layouts[ref.Kind]
 	if !ok || s.Fields == nil && !s.Payload.IsSet() {
 		return backend.Secret{}, backend.Errorf(backend.Unknown, "%s has no value", ref) // never "", which is one
+	}
+	if d == backend.ESO {
+		return l.viewESO(ref, s)
 	}
 	if l.bare {
 		s.Payload = s.Fields[l.fields[0]]

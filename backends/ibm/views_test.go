@@ -139,12 +139,14 @@ func TestViewOfNothing(t *testing.T) {
 	failed(t, err, backend.Unknown, "arbitrary x has no value")
 	_, err = view(backend.KES, backend.Ref{Path: "x", Kind: "new"}, backend.Secret{Payload: text(canary)})
 	failed(t, err, backend.Unknown, "new x has no value")
+	_, err = view(backend.ESO, backend.Ref{Path: "x", Kind: typeKV}, backend.Secret{})
+	failed(t, err, backend.Unknown, "kv x has no value")
 }
 
 func TestViewOfOthers(t *testing.T) {
 	s := backend.Secret{Payload: text("p"), Version: "1"}
-	got, err := view(backend.ESO, backend.Ref{}, s)
+	got, err := view(backend.CSI, backend.Ref{}, s)
 	if err != nil || !got.Equal(s) || got.JSON {
-		t.Errorf("ESO does not see the secret as it is (error %v)", err)
+		t.Errorf("CSI does not see the secret as it is (error %v)", err)
 	}
 }

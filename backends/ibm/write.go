@@ -59,6 +59,9 @@ func asked(ref backend.Ref, owner string) error {
 	if ref.Version != "" {
 		return backend.Errorf(backend.InvalidRef, "%s is an old version, which cannot be written", ref)
 	}
+	if ref.Part != backend.Data {
+		return backend.Errorf(backend.InvalidRef, "the metadata of %s cannot be written", ref)
+	}
 	if owner == "" {
 		return backend.Errorf(backend.InvalidRef, "%s has no owner to be written for", ref)
 	}

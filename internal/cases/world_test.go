@@ -149,9 +149,9 @@ func (w *world) decide(ctx context.Context) (outcome.Outcome, []diff.Change, err
 		return outcome.Decide(facts), nil, nil
 	}
 	facts.Desired = render.Secret(s, in, p, w.store.answers(ctx, p, in, w.set.Drivers), w.set.Drivers)
-	changes, refused := diff.Compute(s, in.Current, facts.Desired, w.adopt)
-	facts.Refused, facts.Written = refused, len(changes) > 0
-	return outcome.Decide(facts), changes, w.apply(changes)
+	done := diff.Compute(s, in, facts.Desired, w.adopt)
+	facts.Refused, facts.State, facts.Written = done.Refused, done.State, len(done.Changes) > 0
+	return outcome.Decide(facts), done.Changes, w.apply(done.Changes)
 }
 
 // apply writes as the API server would, which refuses what is out of date.

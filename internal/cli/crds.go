@@ -4,6 +4,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +15,11 @@ import (
 // crdFiles are the CRDs of each dialect.
 var crdFiles = map[string][]string{
 	config.KES: {"crds/kubernetes-client.io_externalsecrets.yaml"},
+	config.ESO: {
+		"crds/external-secrets.io_externalsecrets.yaml",
+		"crds/external-secrets.io_secretstores.yaml",
+		"crds/external-secrets.io_clustersecretstores.yaml",
+	},
 }
 
 // crds prints the CRDs.
@@ -28,7 +34,7 @@ func (s shell) crds() *cobra.Command {
 			for _, d := range dialects {
 				files, ok := crdFiles[d]
 				if !ok {
-					return fmt.Errorf("--dialects: %q is not a dialect that this version serves; use %s", d, config.KES)
+					return fmt.Errorf("--dialects: %q is not a dialect that this version serves; use %s", d, strings.Join(config.Dialects, ", "))
 				}
 				for _, name := range files {
 					b, err := deploy.CRDs.ReadFile(name)

@@ -49,7 +49,9 @@ func (w Writer) Apply(ctx context.Context, manager string, changes []diff.Change
 		if err != nil {
 			return "", err
 		}
-		resourceVersion = obj.ResourceVersion
+		if c.Verb != diff.Delete {
+			resourceVersion = obj.ResourceVersion
+		}
 	}
 	return resourceVersion, nil
 }
@@ -58,6 +60,13 @@ func (w Writer) Apply(ctx context.Context, manager string, changes []diff.Change
 // nothing else to the object.
 func (w Writer) Status(ctx context.Context, before, after client.Object) error {
 	return client.IgnoreNotFound(w.Client.Status().Patch(ctx, after, client.MergeFrom(before)))
+}
+
+// Object writes what of an object's metadata differs from before, unless the
+// object changed meanwhile.
+func (w Writer) Object(ctx context.Context, before, after client.Object) error {
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	return client.IgnoreNotFound(w.Client.Patch(ctx, after, patch))
 }
 
 // Issue words an error of the API server for the status of an object.
@@ -100,6 +109,9 @@ func object(s spec.Secret) *corev1.Secret {
 		ref := metav1.OwnerReference{APIVersion: o.APIVersion, Kind: o.Kind, Name: o.Name, UID: types.UID(o.UID)}
 		if o.Controller {
 			ref.Controller = &o.Controller
+		}
+		if o.Block {
+			ref.BlockOwnerDeletion = &o.Block
 		}
 		out.OwnerReferences = append(out.OwnerReferences, ref)
 	}

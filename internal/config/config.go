@@ -7,6 +7,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,8 +16,14 @@ import (
 	"github.com/lockstep-secrets/lockstep/internal/diff"
 )
 
-// KES is the dialect of Kubernetes External Secrets, as --dialects names it.
-const KES = "kes"
+// The dialects, as --dialects names them.
+const (
+	KES = "kes" // Kubernetes External Secrets
+	ESO = "eso" // External Secrets Operator
+)
+
+// Dialects are all that are served.
+var Dialects = []string{KES, ESO}
 
 // Controller is the configuration of the controller.
 type Controller struct {
@@ -28,16 +35,21 @@ type Controller struct {
 	LeaderElect             bool
 	LeaderElectionNamespace string
 	Adopt                   string
+	// Class is the controller class of ESO stores to look after.
+	Class string
+	// PermitAddresses are those that tenants' stores may connect to although
+	// they are refused by default.
+	PermitAddresses []netip.Prefix
 }
 
 // Validate names the flag that is wrong and what to do.
 func (c Controller) Validate() error {
 	if len(c.Dialects) == 0 {
-		return fmt.Errorf("--dialects: name at least one of %s", KES)
+		return fmt.Errorf("--dialects: name at least one of %s", strings.Join(Dialects, ", "))
 	}
 	for _, d := range c.Dialects {
-		if d != KES {
-			return fmt.Errorf("--dialects: %q is not a dialect that this version serves; use %s", d, KES)
+		if !slices.Contains(Dialects, d) {
+			return fmt.Errorf("--dialects: %q is not a dialect that this version serves; use %s", d, strings.Join(Dialects, ", "))
 		}
 	}
 	if a := diff.Adopt(c.Adopt); a != diff.AdoptMerge && a != diff.AdoptReplace {

@@ -21,7 +21,7 @@ func TestValidate(t *testing.T) {
 	}{
 		"Good":         {reason: "the defaults", change: func(*Controller) {}},
 		"NoDialect":    {reason: "there would be nothing to do", change: func(c *Controller) { c.Dialects = nil }, want: "--dialects: "},
-		"OtherDialect": {reason: "not served yet", change: func(c *Controller) { c.Dialects = []string{"eso"} }, want: `--dialects: "eso"`},
+		"OtherDialect": {reason: "not served yet", change: func(c *Controller) { c.Dialects = []string{"csi"} }, want: `--dialects: "csi"`},
 		"Adopt":        {reason: "neither of the two", change: func(c *Controller) { c.Adopt = "" }, want: "--adopt: "},
 		"EmptyName":    {reason: "an empty name would mean all namespaces", change: func(c *Controller) { c.Namespaces = []string{"a", ""} }, want: "--namespaces: "},
 	} {

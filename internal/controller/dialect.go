@@ -7,14 +7,16 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/lockstep-secrets/lockstep/api/kubernetesclient/v1"
+	kesv1 "github.com/lockstep-secrets/lockstep/api/kubernetesclient/v1"
+	"github.com/lockstep-secrets/lockstep/backend"
 	"github.com/lockstep-secrets/lockstep/internal/dialect/kes"
+	"github.com/lockstep-secrets/lockstep/internal/gather"
 	"github.com/lockstep-secrets/lockstep/internal/outcome"
 	"github.com/lockstep-secrets/lockstep/internal/spec"
 )
 
 // Dialect is what the controller has to know of a family of manifests. All
-// functions are pure.
+// functions are pure. Those that are marked optional may be nil.
 type Dialect struct {
 	Name string
 	// New makes an empty object of the kind.
@@ -22,31 +24,76 @@ type Dialect struct {
 	// Managed reports whether this instance looks after the object.
 	Managed func(client.Object) bool
 	// Spec reads the manifest.
-	Spec func(client.Object) spec.Spec
+	Spec func(client.Object, time.Time) spec.Spec
 	// Permit tells why the object's namespace may not have what it asks for.
+	// Optional.
 	Permit func(client.Object, spec.Namespace) []spec.Issue
+	// Stores are the kinds of stores that are objects of their own; none where
+	// manifests carry their store inline.
+	Stores []Store
 	// Synced reports whether the status says that the present generation is in
 	// place.
 	Synced func(client.Object) bool
 	// Held returns the versions that the status says the Secret holds of
 	// secrets that reading changes, by the refs' names.
 	Held func(client.Object) map[string]string
+	// Forced returns a text that changes whenever a person asks for a sync now.
+	// Optional.
+	Forced func(client.Object) string
+	// Release returns an object that is being deleted without what only a
+	// predecessor would have taken away, or nil when there is nothing.
+	// Optional.
+	Release func(client.Object) client.Object
 	// Report returns the object with the status to show, or nil when it shows
 	// that already.
 	Report func(client.Object, outcome.Outcome, time.Time) client.Object
+	// Marks says that the object's labels and annotations count as its
+	// generation does.
+	Marks bool
+	// Events says that what happens is told by events too.
+	Events bool
+}
+
+// Store is a kind of store that is an object of its own.
+type Store struct {
+	gather.StoreKind
+	Kind    string
+	Cluster bool // not in a namespace
+	// Managed reports whether this instance looks after the store.
+	Managed func(client.Object) bool
+	// Unbound reads the store regardless of who may use it.
+	Unbound func(client.Object) spec.Store
+	// Every is how often the store is checked.
+	Every func(client.Object) time.Duration
+	// Release is as for objects.
+	Release func(client.Object) client.Object
+	// Report returns the store with the status to show after a check, or nil.
+	Report func(obj client.Object, issue *spec.Issue, caps []backend.Capability, err error, now time.Time) client.Object
+}
+
+// Kinds are the stores as the gatherer needs them.
+func (d Dialect) Kinds() gather.Stores {
+	if len(d.Stores) == 0 {
+		return nil
+	}
+	out := gather.Stores{}
+	for _, s := range d.Stores {
+		out[s.Kind] = s.StoreKind
+	}
+	return out
 }
 
 // KES is the dialect of Kubernetes External Secrets.
 func KES(set kes.Settings) Dialect {
-	as := func(o client.Object) *v1.ExternalSecret {
-		es, _ := o.(*v1.ExternalSecret)
+	as := func(o client.Object) *kesv1.ExternalSecret {
+		es, _ := o.(*kesv1.ExternalSecret)
 		return es
 	}
 	return Dialect{
 		Name:    "kes",
-		New:     func() client.Object { return &v1.ExternalSecret{} },
+		New:     func() client.Object { return &kesv1.ExternalSecret{} },
 		Managed: func(o client.Object) bool { return kes.Managed(as(o), set) },
-		Spec:    func(o client.Object) spec.Spec { return kes.Spec(as(o), set) },
+		Spec:    func(o client.Object, _ time.Time) spec.Spec { return kes.Spec(as(o), set) },
 		Permit: func(o client.Object, ns spec.Namespace) []spec.Issue {
 			return kes.Permit(as(o), ns, set)
 		},

@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -35,87 +36,202 @@ type Reconciler struct {
 	Gatherer gather.Gatherer
 	Feed     *feed.Feed
 	Writer   cluster.Writer
+	Events   cluster.Events
 
 	targets targets
 }
 
 // Reconcile looks at one object: once when it appears or changes, and then
-// only when the feed, its Secret or its namespace gives a reason.
+// only when the feed, its Secret, or something it depends on gives a reason.
 func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	obj := r.Dialect.New()
 	err := r.Objects.Get(ctx, req.NamespacedName, obj)
-	if apierrors.IsNotFound(err) || err == nil && (obj.GetDeletionTimestamp() != nil || !r.Dialect.Managed(obj)) {
-		// Its Secret is the garbage collector's by the owner reference, or
-		// another instance's.
+	switch {
+	case apierrors.IsNotFound(err):
+		// Its Secret is the garbage collector's by the owner reference.
+		r.forget(req)
+		return reconcile.Result{}, nil
+	case err != nil:
+		return reconcile.Result{}, err
+	case obj.GetDeletionTimestamp() != nil:
+		r.forget(req)
+		return reconcile.Result{}, r.release(ctx, obj)
+	case !r.Dialect.Managed(obj):
 		r.forget(req)
 		return reconcile.Result{}, nil
 	}
-	if err != nil {
-		return reconcile.Result{}, err
-	}
 	obj = r.targets.latest(req, obj)
-	s := r.Dialect.Spec(obj)
+	s := r.Dialect.Spec(obj, time.Now())
 	known := r.targets.put(req, s)
-	in, err := r.Gatherer.Inputs(ctx, s)
+	in, err := r.Gatherer.Inputs(ctx, s, r.Dialect.Kinds())
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	s.Issues = append(s.Issues, r.Dialect.Permit(obj, in.Namespace)...)
-	p := plan.Build(s, in, r.Drivers)
-	facts := outcome.Facts{Issues: p.Issues, Synced: r.Dialect.Synced(obj) && in.Current != nil, Every: s.Refresh.Every}
-	if len(p.Issues) > 0 {
-		r.Feed.Forget(s.Object.ID())
-		return r.finish(ctx, req, obj, facts)
-	}
-	r.Feed.Follow(ctx, feed.Subscription{
-		Owner: s.Object.ID(), Plan: p, Stores: in.Stores, Every: s.Refresh.Every, Mode: s.Refresh.Mode,
-		Held: held(p, r.Dialect.Held(obj), facts.Synced && stands(s, in.Current)),
-	}, r.Gatherer.Credentials)
-	if !known && facts.Synced && stands(s, in.Current) {
-		// A restart or a new leader: it waits for its phase, so that a restart
-		// costs nothing.
+	if foreign(in.Stores) {
+		r.forget(req)
 		return reconcile.Result{}, nil
 	}
-	answers, ok := r.Feed.Ask(s.Object.ID(), false)
+	if r.Dialect.Permit != nil {
+		s.Issues = append(s.Issues, r.Dialect.Permit(obj, in.Namespace)...)
+	}
+	p := plan.Build(s, in, r.Drivers)
+	facts := outcome.Facts{Issues: p.Issues, Synced: r.Dialect.Synced(obj) && stands(s, in.Current), Every: s.Refresh.Every}
+	if len(p.Issues) > 0 {
+		r.Feed.Forget(s.Object.ID())
+		return r.finish(ctx, req, s, obj, facts)
+	}
+	r.follow(ctx, s, in, r.targets.expanded(req, p), r.Dialect.Held(obj), facts.Synced)
+	if facts.Synced && (!known || s.Refresh.Mode == spec.Pinned && r.targets.untouched(req, in.Current)) {
+		// After a restart or a change of leader it waits for its phase, so that
+		// a restart costs nothing; a pinned one is left alone.
+		r.targets.saw(req, in.Current)
+		return reconcile.Result{RequeueAfter: s.Refresh.Until(time.Now())}, nil
+	}
+	answers, ok := r.ask(ctx, req, s, in, p, obj, facts.Synced)
 	if !ok {
 		return reconcile.Result{}, nil // the feed wakes it
 	}
 	facts.Desired = render.Secret(s, in, p, answers, r.Drivers)
-	facts.Refused, facts.Written = r.write(ctx, req, s, in, facts.Desired)
-	return r.finish(ctx, req, obj, facts)
+	if err := r.write(ctx, req, s, in, &facts); err != nil {
+		return reconcile.Result{}, err
+	}
+	return r.finish(ctx, req, s, obj, facts)
+}
+
+// release takes away from an object that is being deleted what nobody else
+// would.
+func (r *Reconciler) release(ctx context.Context, obj client.Object) error {
+	if r.Dialect.Release == nil {
+		return nil
+	}
+	after := r.Dialect.Release(obj)
+	if after == nil {
+		return nil
+	}
+	return r.Writer.Object(ctx, obj, after)
+}
+
+// foreign reports whether another controller looks after one of the stores,
+// and so after the object.
+func foreign(stores map[spec.StoreKey]spec.Store) bool {
+	for _, s := range stores {
+		if s.Foreign {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *Reconciler) follow(ctx context.Context, s spec.Spec, in spec.Inputs, p plan.Plan, versions map[string]string, synced bool) {
+	r.Feed.Follow(ctx, feed.Subscription{
+		Owner: s.Object.ID(), Plan: p, Stores: in.Stores, Every: s.Refresh.Every, Mode: s.Refresh.Mode,
+		Held: held(p, versions, synced),
+	}, r.Gatherer.Credentials)
+}
+
+// ask returns the answers to a plan. What its listings yield is asked for too,
+// and is part of what the object follows from then on.
+func (r *Reconciler) ask(ctx context.Context, req reconcile.Request, s spec.Spec, in spec.Inputs, p plan.Plan, obj client.Object, synced bool) (plan.Snapshot, bool) {
+	force := r.Dialect.Forced != nil && r.targets.force(req, r.Dialect.Forced(obj))
+	answers, ok := r.Feed.Ask(s.Object.ID(), force)
+	if !ok || len(p.Finds) == 0 {
+		return answers, ok
+	}
+	whole := plan.Expand(p, answers)
+	if !r.targets.expand(req, whole) {
+		return answers, true // it followed all of it already
+	}
+	r.follow(ctx, s, in, whole, r.Dialect.Held(obj), synced)
+	return r.Feed.Ask(s.Object.ID(), false)
 }
 
 // write carries out what the diff asks for.
-func (r *Reconciler) write(ctx context.Context, req reconcile.Request, s spec.Spec, in spec.Inputs, want render.Desired) (*spec.Issue, bool) {
-	changes, refused := diff.Compute(s, in.Current, want, r.Adopt)
-	if refused != nil || len(changes) == 0 {
-		return refused, false
+func (r *Reconciler) write(ctx context.Context, req reconcile.Request, s spec.Spec, in spec.Inputs, facts *outcome.Facts) error {
+	d := diff.Compute(s, in, facts.Desired, r.Adopt)
+	facts.Refused, facts.State = d.Refused, d.State
+	facts.Bound = in.Current != nil && s.Target.Creation != spec.None && !unread(facts.Desired.Problems)
+	if d.Refused != nil || len(d.Changes) == 0 {
+		r.targets.saw(req, in.Current)
+		return nil
 	}
-	version, err := r.Writer.Apply(ctx, s.Target.Manager, changes)
+	if issue, err := r.stillAllowed(ctx, s); err != nil || issue != nil {
+		facts.Refused = issue
+		return err
+	}
+	version, err := r.Writer.Apply(ctx, s.Target.Manager, d.Changes)
 	if err != nil {
 		logr.FromContextOrDiscard(ctx).V(1).Info("Secret not written", "reason", apierrors.ReasonForError(err))
 		issue := cluster.Issue(s.Target.Name, err)
-		return &issue, false
+		facts.Refused = &issue
+		return nil
 	}
 	r.targets.wrote(req, version)
-	return nil, true
+	facts.Written, facts.Verb = true, d.Changes[0].Verb
+	facts.Bound = facts.Bound || version != ""
+	return nil
+}
+
+// unread reports whether something could not be read, as opposed to rendered.
+func unread(problems []render.Problem) bool {
+	return slices.ContainsFunc(problems, func(p render.Problem) bool { return p.Store != (spec.StoreKey{}) })
+}
+
+// stillAllowed looks again at who may use the stores: since they were read, a
+// namespace may have lost its label.
+func (r *Reconciler) stillAllowed(ctx context.Context, s spec.Spec) (*spec.Issue, error) {
+	kinds := r.Dialect.Kinds()
+	if len(kinds) == 0 || !slices.ContainsFunc(s.Entries, func(e spec.Entry) bool { return e.Store.Namespace == "" }) {
+		return nil, nil //nolint:nilnil // there is nothing to find
+	}
+	stores, err := r.Gatherer.Allowed(ctx, s, kinds)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range s.Entries {
+		if issue := stores[e.Store].Issue; issue != nil {
+			return &spec.Issue{Where: e.Where, Store: e.Store, Code: issue.Code, Message: issue.Message}, nil
+		}
+	}
+	return nil, nil //nolint:nilnil // as above
 }
 
 // finish is the only exit that tells people something.
-func (r *Reconciler) finish(ctx context.Context, req reconcile.Request, obj client.Object, facts outcome.Facts) (reconcile.Result, error) {
+func (r *Reconciler) finish(ctx context.Context, req reconcile.Request, s spec.Spec, obj client.Object, facts outcome.Facts) (reconcile.Result, error) {
 	out := outcome.Decide(facts)
-	if after := r.Dialect.Report(obj, out, time.Now()); after != nil {
+	after := r.Dialect.Report(obj, out, time.Now())
+	if after != nil {
 		if err := r.Writer.Status(ctx, obj, after); err != nil {
 			return reconcile.Result{}, fmt.Errorf("write status: %w", err)
 		}
 		r.targets.reported(req, obj, after)
+	}
+	if r.Dialect.Events {
+		r.Events.Tell(obj, out, facts.Verb, after != nil)
 	}
 	if out.Backoff {
 		n := r.targets.failed(req)
 		return reconcile.Result{RequeueAfter: outcome.Pause(n, facts.Every, 0, rand.Float64())}, nil //nolint:gosec // jitter
 	}
 	r.targets.succeeded(req)
-	return reconcile.Result{RequeueAfter: out.Again}, nil
+	return reconcile.Result{RequeueAfter: sooner(out.Again, r.look(s))}, nil
+}
+
+// look is when an object is looked at without any reason. The Secrets of
+// orphans are repaired at their interval only, as their users know it.
+func (r *Reconciler) look(s spec.Spec) time.Duration {
+	out := s.Refresh.Until(time.Now())
+	if s.Target.Creation == spec.Orphan && s.Refresh.Mode == spec.Periodic {
+		out = sooner(out, s.Refresh.Every)
+	}
+	return out
+}
+
+// sooner returns the shorter of two waits, of which 0 is never.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // forget ends everything about an object that is gone or somebody else's.
@@ -140,11 +256,19 @@ func held(p plan.Plan, versions map[string]string, stands bool) map[plan.Key]str
 	return out
 }
 
-// stands reports whether the Secret is there and the object's.
+// stands reports whether the Secret is there and the object's, as far as the
+// object wants one.
 func stands(s spec.Spec, current *spec.Secret) bool {
-	if current == nil {
+	switch {
+	case s.Target.Creation == spec.None:
+		return true
+	case current == nil:
 		return false
+	case s.Target.Creation != spec.Owner:
+		return len(current.Fields) > 0
 	}
 	owner, ok := current.Controller()
-	return ok && owner == spec.OwnerRefTo(s.Object)
+	ours := spec.OwnerRefTo(s.Object)
+	ours.Block = owner.Block
+	return ok && owner == ours
 }

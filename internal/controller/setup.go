@@ -7,14 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -28,9 +26,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
+	rawsource "sigs.k8s.io/controller-runtime/pkg/source"
 
-	"github.com/lockstep-secrets/lockstep/api/kubernetesclient/v1"
+	esv1 "github.com/lockstep-secrets/lockstep/api/externalsecrets/v1"
+	kesv1 "github.com/lockstep-secrets/lockstep/api/kubernetesclient/v1"
 	"github.com/lockstep-secrets/lockstep/internal/cluster"
 	"github.com/lockstep-secrets/lockstep/internal/config"
 	"github.com/lockstep-secrets/lockstep/internal/diff"
@@ -49,20 +48,32 @@ func Run(ctx context.Context, cfg config.Controller, kube *rest.Config, dialects
 	if err != nil {
 		return err
 	}
-	waker := &waker{}
-	f := feed.New(feed.Options{Drivers: drivers, Wake: waker.wake})
+	tokens, err := gather.NewTokenRequests(mgr.GetConfig())
+	if err != nil {
+		return err
+	}
+	w := &watch{waker: &waker{}}
+	w.feed = feed.New(feed.Options{Drivers: drivers, Wake: w.waker.wake, Network: feed.Network{Permit: cfg.PermitAddresses}})
+	s := shared{
+		mgr: mgr, watch: w, everywhere: len(cfg.Namespaces) == 0, adopt: diff.Adopt(cfg.Adopt), drivers: drivers,
+		gatherer: gather.Gatherer{
+			Live: mgr.GetAPIReader(), Cached: mgr.GetClient(), Tokens: tokens, Scoped: len(cfg.Namespaces) > 0,
+		},
+		events: cluster.Events{Recorder: mgr.GetEventRecorder("lockstep")},
+	}
+	stores := false
 	for _, d := range dialects {
-		r := &Reconciler{
-			Dialect: d, Drivers: drivers, Adopt: diff.Adopt(cfg.Adopt),
-			Objects:  mgr.GetClient(),
-			Gatherer: gather.Gatherer{Live: mgr.GetAPIReader()},
-			Writer:   cluster.Writer{Client: mgr.GetClient()},
-			Feed:     f,
+		if err := s.serve(d); err != nil {
+			return err
 		}
-		if err := r.setup(mgr, waker, len(cfg.Namespaces) == 0); err != nil {
+		stores = stores || len(d.Stores) > 0
+	}
+	if stores {
+		if err := w.start(ctx, mgr.GetCache()); err != nil {
 			return err
 		}
 	}
+	f := w.feed
 	err = mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
 		f.Run(ctx)
 		return nil
@@ -73,9 +84,45 @@ func Run(ctx context.Context, cfg config.Controller, kube *rest.Config, dialects
 	return mgr.Start(ctx)
 }
 
+// shared is what all reconcilers have in common.
+type shared struct {
+	mgr        ctrl.Manager
+	watch      *watch
+	everywhere bool
+	adopt      diff.Adopt
+	drivers    spec.Drivers
+	gatherer   gather.Gatherer
+	events     cluster.Events
+}
+
+// serve sets up the reconcilers of one dialect.
+func (s shared) serve(d Dialect) error {
+	r := &Reconciler{
+		Dialect: d, Drivers: s.drivers, Adopt: s.adopt,
+		Objects:  s.mgr.GetClient(),
+		Gatherer: s.gatherer,
+		Writer:   cluster.Writer{Client: s.mgr.GetClient()},
+		Events:   s.events,
+		Feed:     s.watch.feed,
+	}
+	s.watch.reconcilers = append(s.watch.reconcilers, r)
+	if err := r.setup(s.mgr, s.watch.waker, s.everywhere); err != nil {
+		return err
+	}
+	for _, kind := range d.Stores {
+		sr := &StoreReconciler{
+			Store: kind, Objects: r.Objects, Gatherer: r.Gatherer, Feed: r.Feed, Writer: r.Writer, Events: r.Events,
+		}
+		if err := sr.setup(s.mgr, s.watch.waker); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func newManager(cfg config.Controller, kube *rest.Config, log logr.Logger) (ctrl.Manager, error) {
 	scheme := runtime.NewScheme()
-	if err := errors.Join(corev1.AddToScheme(scheme), v1.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(corev1.AddToScheme(scheme), kesv1.AddToScheme(scheme), esv1.AddToScheme(scheme)); err != nil {
 		return nil, fmt.Errorf("build scheme: %w", err)
 	}
 	kube = rest.CopyConfig(kube)
@@ -118,8 +165,8 @@ func newManager(cfg config.Controller, kube *rest.Config, log logr.Logger) (ctrl
 	return mgr, nil
 }
 
-// setup says what wakes an object: itself, its Secret, its namespace's
-// annotations, and the feed.
+// setup says what wakes an object: itself, its Secret, its stores, its
+// namespace's labels and annotations, and the feed.
 func (r *Reconciler) setup(mgr ctrl.Manager, w *waker, everywhere bool) error {
 	obj := r.Dialect.New()
 	gvk, err := mgr.GetClient().GroupVersionKindFor(obj)
@@ -133,9 +180,9 @@ func (r *Reconciler) setup(mgr ctrl.Manager, w *waker, everywhere bool) error {
 	}
 	b := builder.ControllerManagedBy(mgr).
 		Named(r.Dialect.Name).
-		For(obj, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(obj, builder.WithPredicates(r.changes())).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.bySecret)).
-		WatchesRawSource(source.Func(func(_ context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+		WatchesRawSource(rawsource.Func(func(_ context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 			w.use(r.Dialect.Name, q)
 			return nil
 		})).
@@ -147,9 +194,47 @@ func (r *Reconciler) setup(mgr ctrl.Manager, w *waker, everywhere bool) error {
 		// A Role cannot grant to watch namespaces, so a scoped instance sees a
 		// changed annotation when it next has a reason to look.
 		b = b.WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.byNamespace),
-			builder.WithPredicates(predicate.AnnotationChangedPredicate{}))
+			builder.WithPredicates(predicate.Or(predicate.AnnotationChangedPredicate{}, predicate.LabelChangedPredicate{})))
+	}
+	for _, kind := range r.Dialect.Stores {
+		b = b.Watches(kind.New(), handler.EnqueueRequestsFromMapFunc(r.byStore(kind.Kind)),
+			builder.WithPredicates(predicate.GenerationChangedPredicate{}))
 	}
 	return b.Complete(r)
+}
+
+// changes are those of an object that it is looked at for.
+func (r *Reconciler) changes() predicate.Predicate {
+	if !r.Dialect.Marks {
+		return predicate.GenerationChangedPredicate{}
+	}
+	return predicate.Or(predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{})
+}
+
+// byStore returns what finds the objects that use a store of a kind.
+func (r *Reconciler) byStore(kind string) handler.MapFunc {
+	return func(_ context.Context, store client.Object) []reconcile.Request {
+		return r.targets.using(spec.StoreKey{Kind: kind, Namespace: store.GetNamespace(), Name: store.GetName()})
+	}
+}
+
+// checkers is how many stores are checked together. A check waits for its
+// store, so there are many.
+const checkers = 16
+
+func (r *StoreReconciler) setup(mgr ctrl.Manager, w *waker) error {
+	return builder.ControllerManagedBy(mgr).
+		Named(r.Store.Kind).
+		For(r.Store.New(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WatchesRawSource(rawsource.Func(func(_ context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+			w.use(r.Store.Kind, q)
+			return nil
+		})).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: checkers,
+			SkipNameValidation:      new(true),
+		}).
+		Complete(r)
 }
 
 func (r *Reconciler) bySecret(_ context.Context, secret client.Object) []reconcile.Request {
@@ -162,28 +247,4 @@ func (r *Reconciler) bySecret(_ context.Context, secret client.Object) []reconci
 
 func (r *Reconciler) byNamespace(_ context.Context, ns client.Object) []reconcile.Request {
 	return r.targets.in(ns.GetName())
-}
-
-// waker hands what the feed has to tell to the queue of the right dialect.
-type waker struct {
-	mu     sync.Mutex
-	queues map[string]workqueue.TypedRateLimitingInterface[reconcile.Request]
-}
-
-func (w *waker) use(dialect string, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.queues == nil {
-		w.queues = map[string]workqueue.TypedRateLimitingInterface[reconcile.Request]{}
-	}
-	w.queues[dialect] = q
-}
-
-func (w *waker) wake(id spec.ID) {
-	w.mu.Lock()
-	q := w.queues[string(id.Dialect)]
-	w.mu.Unlock()
-	if q != nil {
-		q.Add(reconcile.Request{NamespacedName: types.NamespacedName{Namespace: id.Namespace, Name: id.Name}})
-	}
 }

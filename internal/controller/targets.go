@@ -3,12 +3,15 @@
 package controller
 
 import (
+	"maps"
+	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/lockstep-secrets/lockstep/internal/plan"
 	"github.com/lockstep-secrets/lockstep/internal/spec"
 )
 
@@ -18,12 +21,25 @@ type targets struct {
 	mu       sync.Mutex
 	objects  map[reconcile.Request]*target
 	bySecret map[types.NamespacedName]map[reconcile.Request]struct{}
+	byStore  map[spec.StoreKey]map[reconcile.Request]struct{}
+	bySource map[source]map[reconcile.Request]struct{}
+}
+
+// source is a ConfigMap or Secret with templates.
+type source struct {
+	spec.Source
+	namespace string
 }
 
 type target struct {
 	id       spec.ID
 	secret   types.NamespacedName
-	version  string // ResourceVersion of the Secret we wrote last
+	version  string // ResourceVersion of the Secret that we wrote or saw last
+	orphan   bool   // events of the Secret wake nobody
+	stores   []spec.StoreKey
+	sources  []source
+	plan     plan.Plan // what is followed, with what its listings yielded
+	forced   string    // the last sync that a person asked for
 	failures int
 
 	// before and after are the object as the cache had it when its status was
@@ -32,7 +48,7 @@ type target struct {
 	after  client.Object
 }
 
-// put notes which Secret an object fills, and reports whether the object was
+// put notes what an object depends on, and reports whether the object was
 // known before.
 func (t *targets) put(req reconcile.Request, s spec.Spec) (known bool) {
 	t.mu.Lock()
@@ -40,21 +56,31 @@ func (t *targets) put(req reconcile.Request, s spec.Spec) (known bool) {
 	if t.objects == nil {
 		t.objects = map[reconcile.Request]*target{}
 		t.bySecret = map[types.NamespacedName]map[reconcile.Request]struct{}{}
+		t.byStore = map[spec.StoreKey]map[reconcile.Request]struct{}{}
+		t.bySource = map[source]map[reconcile.Request]struct{}{}
 	}
-	secret := types.NamespacedName{Namespace: s.Target.Namespace, Name: s.Target.Name}
 	o := t.objects[req]
-	if o != nil && o.secret == secret {
-		return true
-	}
 	known = o != nil
 	if known {
 		t.unlink(req, o)
+	} else {
+		o = &target{id: s.Object.ID()}
+		t.objects[req] = o
 	}
-	t.objects[req] = &target{id: s.Object.ID(), secret: secret}
-	if t.bySecret[secret] == nil {
-		t.bySecret[secret] = map[reconcile.Request]struct{}{}
+	secret := types.NamespacedName{Namespace: s.Target.Namespace, Name: s.Target.Name}
+	if o.secret != secret {
+		o.secret, o.version = secret, ""
 	}
-	t.bySecret[secret][req] = struct{}{}
+	o.orphan = s.Target.Creation == spec.Orphan
+	o.stores = o.stores[:0]
+	for _, e := range s.Entries {
+		o.stores = append(o.stores, e.Store)
+	}
+	o.sources = o.sources[:0]
+	for _, from := range s.Target.Program.Sources() {
+		o.sources = append(o.sources, source{from, s.Object.Namespace})
+	}
+	t.link(req, o)
 	return known
 }
 
@@ -71,11 +97,113 @@ func (t *targets) remove(req reconcile.Request) (spec.ID, bool) {
 	return o.id, true
 }
 
-func (t *targets) unlink(req reconcile.Request, o *target) {
-	delete(t.bySecret[o.secret], req)
-	if len(t.bySecret[o.secret]) == 0 {
-		delete(t.bySecret, o.secret)
+func (t *targets) link(req reconcile.Request, o *target) {
+	enter(t.bySecret, o.secret, req)
+	for _, key := range o.stores {
+		enter(t.byStore, key, req)
 	}
+	for _, key := range o.sources {
+		enter(t.bySource, key, req)
+	}
+}
+
+func (t *targets) unlink(req reconcile.Request, o *target) {
+	leave(t.bySecret, o.secret, req)
+	for _, key := range o.stores {
+		leave(t.byStore, key, req)
+	}
+	for _, key := range o.sources {
+		leave(t.bySource, key, req)
+	}
+}
+
+func enter[K comparable](m map[K]map[reconcile.Request]struct{}, key K, req reconcile.Request) {
+	if m[key] == nil {
+		m[key] = map[reconcile.Request]struct{}{}
+	}
+	m[key][req] = struct{}{}
+}
+
+func leave[K comparable](m map[K]map[reconcile.Request]struct{}, key K, req reconcile.Request) {
+	delete(m[key], req)
+	if len(m[key]) == 0 {
+		delete(m, key)
+	}
+}
+
+// using returns the objects that take something from a store.
+func (t *targets) using(key spec.StoreKey) []reconcile.Request {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Collect(maps.Keys(t.byStore[key]))
+}
+
+// templated returns the objects whose templates are in a ConfigMap or Secret.
+func (t *targets) templated(key source) []reconcile.Request {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Collect(maps.Keys(t.bySource[key]))
+}
+
+// expanded returns the plan with what its listings yielded the last time, so
+// that what was read for them is not dropped and read again.
+func (t *targets) expanded(req reconcile.Request, p plan.Plan) plan.Plan {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o := t.objects[req]
+	if o == nil || len(p.Finds) == 0 {
+		return p
+	}
+	if !slices.Equal(o.plan.Finds, p.Finds) {
+		o.plan = plan.Plan{}
+		return p
+	}
+	return plan.Merge(p, o.plan)
+}
+
+// expand notes what an object follows now, and reports whether that is more or
+// less than before.
+func (t *targets) expand(req reconcile.Request, p plan.Plan) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o := t.objects[req]
+	if o == nil {
+		return false
+	}
+	changed := !slices.Equal(o.plan.Keys(), p.Keys())
+	o.plan = p
+	return changed
+}
+
+// force reports whether a sync was asked for that was not carried out yet.
+func (t *targets) force(req reconcile.Request, asked string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o := t.objects[req]
+	if o == nil || asked == "" || o.forced == asked {
+		return false
+	}
+	o.forced = asked
+	return true
+}
+
+// saw notes the Secret as it stands, which is as it should be.
+func (t *targets) saw(req reconcile.Request, current *spec.Secret) {
+	if current != nil {
+		t.wrote(req, current.ResourceVersion)
+	}
+}
+
+// untouched reports whether the Secret is the one that was written or seen
+// last.
+func (t *targets) untouched(req reconcile.Request, current *spec.Secret) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o := t.objects[req]
+	if current == nil {
+		return o != nil && o.version == ""
+	}
+	return o != nil && o.version == current.ResourceVersion
 }
 
 // wrote notes the version that our own write made, so that its echo wakes
@@ -141,7 +269,8 @@ func (t *targets) following(secret types.NamespacedName, version string) []recon
 	defer t.mu.Unlock()
 	var out []reconcile.Request
 	for req := range t.bySecret[secret] {
-		if version == "" || t.objects[req].version != version {
+		o := t.objects[req]
+		if !o.orphan && (version == "" || o.version != version) {
 			out = append(out, req)
 		}
 	}

@@ -92,7 +92,7 @@ func (tc computeCase) run(t *testing.T) {
 		tc.adopt = diff.AdoptMerge
 	}
 	before := fmt.Sprintf("%+v %v", tc.current, tc.want)
-	changes, refused := diff.Compute(s, tc.current, tc.want, tc.adopt)
+	changes, refused := compute(s, tc.current, tc.want, tc.adopt)
 	if d := cmp.Diff(tc.changes, changes, stable); d != "" {
 		t.Errorf("%s: changes\n-want, +got:\n%s", tc.reason, d)
 	}
@@ -119,14 +119,21 @@ func settled(t *testing.T, s spec.Spec, changes []diff.Change, want render.Desir
 	}
 	stands := last.Secret
 	stands.UID, stands.ResourceVersion = "new-uid", "8"
-	again, refused := diff.Compute(s, &stands, want, adopt)
+	again, refused := compute(s, &stands, want, adopt)
 	if len(again) > 0 || refused != nil {
 		t.Errorf("a second sync is not quiet: %v, %v", again, refused)
 	}
 }
 
 func conflict(message string) *spec.Issue {
-	return &spec.Issue{Where: "Secret", Code: backend.Conflict, Message: message}
+	where := diff.WhereSecret
+	switch {
+	case strings.Contains(message, " belongs to "):
+		where = diff.WhereOwner
+	case strings.Contains(message, "immutable"):
+		where = diff.WhereImmutable
+	}
+	return &spec.Issue{Where: where, Code: backend.Conflict, Message: message}
 }
 
 // TestTable has at least one case for each row of the table at Compute.
@@ -391,4 +398,9 @@ func TestImmutable(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, tc.run)
 	}
+}
+
+func compute(s spec.Spec, current *spec.Secret, want render.Desired, adopt diff.Adopt) ([]diff.Change, *spec.Issue) {
+	d := diff.Compute(s, spec.Inputs{Current: current}, want, adopt)
+	return d.Changes, d.Refused
 }

@@ -26,14 +26,20 @@ const (
 )
 
 // keeps returns what of the current Secret has to stay.
-func keeps(current *spec.Secret, next spec.Secret, mine bool, adopt Adopt) Kept {
-	if adopt == AdoptReplace {
+func keeps(s spec.Spec, current *spec.Secret, next spec.Secret, mine bool, adopt Adopt) Kept {
+	if adopt == AdoptReplace || s.Target.ByField && s.Target.Creation != spec.Owner {
 		return nil
 	}
 	var out Kept
 	out = append(out, foreign(keptData, current.Data, next.Data)...)
-	out = append(out, foreign(keptLabel, current.Labels, next.Labels)...)
-	out = append(out, foreign(keptAnnotation, current.Annotations, next.Annotations)...)
+	if s.Target.ByField {
+		if !mine {
+			out = slices.DeleteFunc(out, func(entry string) bool { return current.Fields[fieldData+strings.TrimPrefix(entry, keptData)] })
+		}
+	} else {
+		out = append(out, foreign(keptLabel, current.Labels, next.Labels)...)
+		out = append(out, foreign(keptAnnotation, current.Annotations, next.Annotations)...)
+	}
 	slices.Sort(out)
 	if !mine {
 		return out
@@ -73,6 +79,27 @@ func (k Kept) annotations(current, next map[string]string) map[string]string {
 		out = map[string]string{}
 	}
 	out[KeptAnnotation] = strings.Join(k, ",")
+	return out
+}
+
+// What the field manager of our writes is noted for.
+const (
+	fieldData       = "data:"
+	fieldLabel      = "label:"
+	fieldAnnotation = "annotation:"
+)
+
+// beside adds to next what is there and was not written by us.
+func beside[V any](kind string, current *spec.Secret, there, next map[string]V) map[string]V {
+	out := maps.Clone(next)
+	if out == nil {
+		out = map[string]V{}
+	}
+	for k, v := range there {
+		if _, ours := next[k]; !ours && !current.Fields[kind+k] {
+			out[k] = v
+		}
+	}
 	return out
 }
 

@@ -40,7 +40,7 @@ type life struct {
 // sync computes, writes, and holds that a second sync would be quiet.
 func (l *life) sync(want render.Desired) {
 	l.t.Helper()
-	changes, refused := diff.Compute(manifest(), l.stands, want, l.adopt)
+	changes, refused := compute(manifest(), l.stands, want, l.adopt)
 	if refused != nil {
 		l.t.Fatalf("refused: %s", refused.Message)
 	}
@@ -175,7 +175,7 @@ func TestKeptThroughRetype(t *testing.T) {
 	l.sync(desired("a", "1"))
 	tls := desired("a", "1")
 	tls.Type, tls.Finalizers = "kubernetes.io/tls", []string{"x/ours"}
-	changes, refused := diff.Compute(manifest(), l.stands, tls, diff.AdoptMerge)
+	changes, refused := compute(manifest(), l.stands, tls, diff.AdoptMerge)
 	if refused != nil || len(changes) != 2 || changes[0].Verb != diff.Delete || changes[1].Verb != diff.Create {
 		t.Fatalf("got %v, %v, want a deletion and a creation", changes, refused)
 	}

@@ -12,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -20,10 +21,14 @@ import (
 )
 
 // Gatherer reads from the API server. Contents of Secrets are not cached, so
-// the reader is a live one.
+// one of its readers is a live one.
 type Gatherer struct {
 	Live   client.Reader
-	Tokens Tokens // nil where tokens are not granted
+	Cached client.Reader // objects and metadata that are watched anyway
+	Tokens Tokens        // nil where tokens are not granted
+	// Scoped says that only some namespaces may be read, and nothing of the
+	// whole cluster.
+	Scoped bool
 }
 
 // Tokens mints tokens of service accounts.
@@ -33,37 +38,161 @@ type Tokens interface {
 	Token(ctx context.Context, namespace, serviceAccount string, audiences []string) (backend.Value, time.Time, error)
 }
 
+// Stores says how stores that are objects are read, by their kind.
+type Stores map[string]StoreKind
+
+// StoreKind is one kind of store.
+type StoreKind struct {
+	New func() client.Object
+	// Read turns the object into a store, as the objects of a namespace see it.
+	Read func(client.Object, spec.Namespace) spec.Store
+}
+
 // Inputs returns what the result of s depends on.
-func (g Gatherer) Inputs(ctx context.Context, s spec.Spec) (spec.Inputs, error) {
-	in := spec.Inputs{Stores: s.Stores}
-	var ns corev1.Namespace
-	if err := g.Live.Get(ctx, types.NamespacedName{Name: s.Object.Namespace}, &ns); err != nil {
-		return spec.Inputs{}, fmt.Errorf("read namespace: %w", err)
-	}
-	in.Namespace = spec.Namespace{Name: ns.Name, Labels: ns.Labels, Annotations: ns.Annotations}
-	current, err := g.secret(ctx, s.Target.Namespace, s.Target.Name)
+func (g Gatherer) Inputs(ctx context.Context, s spec.Spec, kinds Stores) (spec.Inputs, error) {
+	ns, err := g.namespace(ctx, s, len(kinds) > 0)
 	if err != nil {
 		return spec.Inputs{}, err
 	}
-	in.Current = current
-	return in, nil
+	in := spec.Inputs{Namespace: ns, Stores: s.Stores}
+	if len(kinds) > 0 {
+		if in.Stores, err = g.Stores(ctx, s, ns, kinds); err != nil {
+			return spec.Inputs{}, err
+		}
+	}
+	if in.Current, err = g.secret(ctx, s.Target); err != nil {
+		return spec.Inputs{}, err
+	}
+	if in.Sources, err = g.sources(ctx, s); err != nil {
+		return spec.Inputs{}, err
+	}
+	in.Leftovers, err = g.leftovers(ctx, s.Target)
+	return in, err
+}
+
+// Allowed returns the stores of s as the cluster permits them now. It is asked
+// again right before a write, and does not trust a cache with the namespace.
+func (g Gatherer) Allowed(ctx context.Context, s spec.Spec, kinds Stores) (map[spec.StoreKey]spec.Store, error) {
+	ns, err := g.namespace(ctx, s, false)
+	if err != nil {
+		return nil, err
+	}
+	return g.Stores(ctx, s, ns, kinds)
+}
+
+// namespace reads what matters of the object's namespace. Where its own
+// annotations decide, it is read live.
+func (g Gatherer) namespace(ctx context.Context, s spec.Spec, cached bool) (spec.Namespace, error) {
+	out := spec.Namespace{Name: s.Object.Namespace}
+	key := types.NamespacedName{Name: s.Object.Namespace}
+	if !cached {
+		var ns corev1.Namespace
+		if err := g.Live.Get(ctx, key, &ns); err != nil {
+			return out, fmt.Errorf("read namespace: %w", err)
+		}
+		out.Labels, out.Annotations = ns.Labels, ns.Annotations
+		return out, nil
+	}
+	if g.Scoped {
+		return out, nil // no store of the whole cluster can be used, so nothing asks for it
+	}
+	var meta metav1.PartialObjectMetadata
+	meta.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	if err := g.Cached.Get(ctx, key, &meta); err != nil {
+		return out, fmt.Errorf("read namespace: %w", err)
+	}
+	out.Labels, out.Annotations = meta.Labels, meta.Annotations
+	return out, nil
+}
+
+// Stores reads the stores that the entries of s name. One that is not there is
+// left out.
+func (g Gatherer) Stores(ctx context.Context, s spec.Spec, ns spec.Namespace, kinds Stores) (map[spec.StoreKey]spec.Store, error) {
+	out := map[spec.StoreKey]spec.Store{}
+	for _, e := range s.Entries {
+		if _, ok := out[e.Store]; ok || e.Store.Name == "" || g.Scoped && e.Store.Namespace == "" {
+			continue
+		}
+		kind := kinds[e.Store.Kind]
+		obj := kind.New()
+		err := g.Cached.Get(ctx, types.NamespacedName{Namespace: e.Store.Namespace, Name: e.Store.Name}, obj)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", e.Store, err)
+		}
+		out[e.Store] = kind.Read(obj, ns)
+	}
+	return out, nil
+}
+
+// sources reads the ConfigMaps and Secrets that templates are in.
+func (g Gatherer) sources(ctx context.Context, s spec.Spec) (map[spec.Source]map[string]backend.Value, error) {
+	out := map[spec.Source]map[string]backend.Value{}
+	for _, source := range s.Target.Program.Sources() {
+		data := map[string]backend.Value{}
+		key := types.NamespacedName{Namespace: s.Object.Namespace, Name: source.Name}
+		var err error
+		if source.Kind == "Secret" {
+			var obj corev1.Secret
+			err = g.Live.Get(ctx, key, &obj)
+			for k, v := range obj.Data {
+				data[k] = backend.NewValue(v)
+			}
+		} else {
+			var obj corev1.ConfigMap
+			err = g.Live.Get(ctx, key, &obj)
+			for k, v := range obj.Data {
+				data[k] = backend.NewValue([]byte(v))
+			}
+		}
+		switch {
+		case err == nil:
+			out[source] = data
+		case !apierrors.IsNotFound(err):
+			return nil, fmt.Errorf("read %s %q: %w", source.Kind, source.Name, err)
+		}
+	}
+	return out, nil
+}
+
+// leftovers finds the Secrets that carry the marks of the object under another
+// name than its target has now.
+func (g Gatherer) leftovers(ctx context.Context, t spec.Target) ([]spec.Secret, error) {
+	if t.Creation != spec.Owner || len(t.OwnerMarks) == 0 {
+		return nil, nil
+	}
+	var list metav1.PartialObjectMetadataList
+	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
+	if err := g.Cached.List(ctx, &list, client.InNamespace(t.Namespace), client.MatchingLabels(t.OwnerMarks)); err != nil {
+		return nil, fmt.Errorf("look for former Secrets: %w", err)
+	}
+	var out []spec.Secret
+	for i := range list.Items {
+		if item := &list.Items[i]; item.Name != t.Name {
+			out = append(out, *value(&corev1.Secret{ObjectMeta: item.ObjectMeta}, t.Manager))
+		}
+	}
+	return out, nil
 }
 
 // secret returns a Secret as a value, or nil when there is none.
-func (g Gatherer) secret(ctx context.Context, namespace, name string) (*spec.Secret, error) {
+func (g Gatherer) secret(ctx context.Context, t spec.Target) (*spec.Secret, error) {
 	var obj corev1.Secret
-	err := g.Live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, &obj)
+	err := g.Live.Get(ctx, types.NamespacedName{Namespace: t.Namespace, Name: t.Name}, &obj)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read Secret: %w", err)
 	}
-	return value(&obj), nil
+	return value(&obj, t.Manager), nil
 }
 
 // value turns a Secret object into the value that the pure packages know.
-func value(obj *corev1.Secret) *spec.Secret {
+// manager is the field manager whose fields are noted.
+func value(obj *corev1.Secret, manager string) *spec.Secret {
 	out := &spec.Secret{
 		UID:             string(obj.UID),
 		ResourceVersion: obj.ResourceVersion,
@@ -76,6 +205,7 @@ func value(obj *corev1.Secret) *spec.Secret {
 		Finalizers:      obj.Finalizers,
 		Immutable:       obj.Immutable,
 		Deleting:        obj.DeletionTimestamp != nil,
+		Fields:          fields(obj.ManagedFields, manager),
 	}
 	for k, v := range obj.Data {
 		out.Data[k] = backend.NewValue(v)
@@ -83,131 +213,8 @@ func value(obj *corev1.Secret) *spec.Secret {
 	for _, o := range obj.OwnerReferences {
 		out.Owners = append(out.Owners, spec.OwnerRef{
 			APIVersion: o.APIVersion, Kind: o.Kind, Name: o.Name, UID: string(o.UID),
-			Controller: o.Controller != nil && *o.Controller,
+			Controller: o.Controller != nil && *o.Controller, Block: o.BlockOwnerDeletion != nil && *o.BlockOwnerDeletion,
 		})
 	}
 	return out
-}
-
-// Credentials returns what a backend may read for its login: nothing outside
-// the namespace, unless the store is the operator's.
-func (g Gatherer) Credentials(s spec.Store) backend.Credentials {
-	return credentials{g.Live, g.Tokens, s.Namespace, s.Shared}
-}
-
-type credentials struct {
-	live      client.Reader
-	tokens    Tokens
-	namespace string
-	shared    bool
-}
-
-// In returns the credentials of another namespace.
-func (c credentials) In(namespace string) (backend.Credentials, error) {
-	switch {
-	case namespace == "" || namespace == c.namespace:
-	case !c.shared:
-		return nil, elsewhere(namespace)
-	default:
-		c.namespace = namespace
-	}
-	if c.namespace == "" {
-		return nil, backend.Errorf(backend.InvalidRef, "the store does not say in which namespace its credentials are")
-	}
-	return c, nil
-}
-
-func elsewhere(namespace string) error {
-	return backend.Errorf(backend.InvalidRef, "namespace %q: a store of one namespace uses credentials of its own namespace only", namespace)
-}
-
-// All returns a Secret in the namespace.
-func (c credentials) All(ctx context.Context, name string) (backend.Secret, error) {
-	var obj corev1.Secret
-	if err := c.get(ctx, name, &obj, "Secret"); err != nil {
-		return backend.Secret{}, err
-	}
-	out := backend.Secret{Fields: make(map[string]backend.Value, len(obj.Data)), Labels: obj.Labels, Version: obj.ResourceVersion}
-	for k, v := range obj.Data {
-		out.Fields[k] = backend.NewValue(v)
-	}
-	return out, nil
-}
-
-// Secret returns one key of a Secret in the namespace.
-func (c credentials) Secret(ctx context.Context, name, key string) (backend.Value, error) {
-	var obj corev1.Secret
-	if err := c.get(ctx, name, &obj, "Secret"); err != nil {
-		return backend.Value{}, err
-	}
-	v, ok := obj.Data[key]
-	if !ok {
-		return backend.Value{}, backend.Errorf(backend.NotFound, "Secret %q has no key %q", name, key)
-	}
-	return backend.NewValue(v), nil
-}
-
-// ConfigMap returns one key of a ConfigMap in the namespace.
-func (c credentials) ConfigMap(ctx context.Context, name, key string) (string, error) {
-	var obj corev1.ConfigMap
-	if err := c.get(ctx, name, &obj, "ConfigMap"); err != nil {
-		return "", err
-	}
-	v, ok := obj.Data[key]
-	if !ok {
-		return "", backend.Errorf(backend.NotFound, "ConfigMap %q has no key %q", name, key)
-	}
-	return v, nil
-}
-
-// Token returns a token of a service account in the namespace. Minting tokens
-// is a power that the shipped RBAC gives only where the operator adds it.
-func (c credentials) Token(ctx context.Context, serviceAccount string, audiences []string) (backend.Value, time.Time, error) {
-	if c.tokens == nil {
-		return backend.Value{}, time.Time{}, backend.Errorf(backend.PermissionDenied, "service account tokens are not granted to Lockstep")
-	}
-	return c.tokens.Token(ctx, c.namespace, serviceAccount, audiences)
-}
-
-func (c credentials) get(ctx context.Context, name string, obj client.Object, kind string) error {
-	err := c.live.Get(ctx, types.NamespacedName{Namespace: c.namespace, Name: name}, obj)
-	if apierrors.IsNotFound(err) {
-		return backend.Errorf(backend.NotFound, "%s %q does not exist in namespace %q", kind, name, c.namespace)
-	}
-	if err != nil {
-		return &backend.Error{Code: backend.Unavailable, Message: fmt.Sprintf("%s %q cannot be read", kind, name), Err: err}
-	}
-	return nil
-}
-
-// Nothing is the credentials of a place without a cluster: there are none.
-func Nothing(s spec.Store) backend.Credentials { return nothing{s.Namespace} }
-
-type nothing struct{ namespace string }
-
-func (n nothing) In(namespace string) (backend.Credentials, error) {
-	if namespace != "" {
-		n.namespace = namespace
-	}
-	return n, nil
-}
-
-func (n nothing) All(_ context.Context, name string) (backend.Secret, error) {
-	return backend.Secret{}, n.missing("Secret", name)
-}
-
-func (n nothing) Secret(_ context.Context, name, _ string) (backend.Value, error) {
-	return backend.Value{}, n.missing("Secret", name)
-}
-
-func (n nothing) ConfigMap(_ context.Context, name, _ string) (string, error) {
-	return "", n.missing("ConfigMap", name)
-}
-
-func (n nothing) Token(_ context.Context, serviceAccount string, _ []string) (backend.Value, time.Time, error) {
-	return backend.Value{}, time.Time{}, n.missing("service account", serviceAccount)
-}
-
-func (n nothing) missing(kind, name string) error {
-	return backend.Errorf(backend.NotFound, "%s %q of namespace %q cannot be read without a cluster", kind, name, n.namespace)
 }

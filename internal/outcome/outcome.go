@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lockstep-secrets/lockstep/backend"
+	"github.com/lockstep-secrets/lockstep/internal/diff"
 	"github.com/lockstep-secrets/lockstep/internal/render"
 	"github.com/lockstep-secrets/lockstep/internal/spec"
 )
@@ -21,6 +22,10 @@ type Facts struct {
 	Desired render.Desired // when there were no issues
 	Refused *spec.Issue    // by diff, or by the API server
 	Written bool           // the Secret changed
+	Verb    diff.Verb      // how
+	State   diff.State     // of the Secret, when nothing was refused
+	// Bound is whether the object has, or tried to change, a Secret.
+	Bound bool
 	// Synced is whether the object's status says that its present generation
 	// is in place.
 	Synced bool
@@ -46,8 +51,14 @@ type Outcome struct {
 	Stalled bool // nothing happens until somebody changes something
 	Code    backend.Code
 	Where   string
+	Store   spec.StoreKey
 	Message string
 	Written bool
+	State   diff.State // counts only when Ready is IsReady
+	Bound   bool
+	// Missing are the entries that were let go because their remote secret is
+	// gone.
+	Missing []spec.Issue
 	// Versions are what the Secret holds of secrets that reading changes; they
 	// count only when Ready is IsReady.
 	Versions map[string]string
@@ -76,6 +87,15 @@ var severity = []backend.Code{
 
 // Decide tells the outcome.
 func Decide(f Facts) Outcome {
+	out := decide(f)
+	out.Bound = f.Bound
+	for _, p := range f.Desired.Missing {
+		out.Missing = append(out.Missing, p.Issue)
+	}
+	return out
+}
+
+func decide(f Facts) Outcome {
 	if len(f.Issues) > 0 {
 		return failed(f.Issues[0])
 	}
@@ -88,7 +108,7 @@ func Decide(f Facts) Outcome {
 	if f.Refused != nil {
 		return failed(*f.Refused)
 	}
-	good := Outcome{Ready: IsReady, Written: f.Written, Versions: f.Desired.Versions}
+	good := Outcome{Ready: IsReady, Written: f.Written, State: f.State, Versions: f.Desired.Versions}
 	if f.Desired.Stale != nil {
 		return tolerated(*f.Desired.Stale, f, good)
 	}
@@ -109,7 +129,7 @@ func tolerated(p render.Problem, f Facts, good Outcome) Outcome {
 
 func failed(i spec.Issue) Outcome {
 	return Outcome{
-		Code: i.Code, Where: i.Where, Message: i.Message,
+		Code: i.Code, Where: i.Where, Store: i.Store, Message: i.Message,
 		Stalled: Retry(i.Code) == OnChange,
 		Backoff: i.Code == backend.Conflict || i.Code == backend.Unknown,
 	}

@@ -8,6 +8,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -39,6 +40,18 @@ type Key struct {
 	Ref     backend.Ref
 	Listing bool
 	Query   backend.Query
+}
+
+// Merge returns p with the reads of more besides.
+func Merge(p, more Plan) Plan {
+	var keys []Key
+	for _, key := range slices.Concat(p.Keys(), more.Keys()) {
+		if !key.Listing {
+			keys = append(keys, key)
+		}
+	}
+	p.Reads = group(keys)
+	return p
 }
 
 // Key is the question that a Find is.
@@ -87,7 +100,7 @@ func Build(s spec.Spec, in spec.Inputs, drivers spec.Drivers) Plan {
 			})
 			continue
 		}
-		ref, err := driver.Ref(s.Object.Dialect, e.Key)
+		ref, err := driver.Ref(s.Object.Dialect, question(e, driver))
 		if err != nil {
 			p.Issues = append(p.Issues, spec.Issue{Where: e.Where, Store: e.Store, Code: backend.CodeOf(err), Message: err.Error()})
 			continue
@@ -99,6 +112,20 @@ func Build(s spec.Spec, in spec.Inputs, drivers spec.Drivers) Plan {
 	slices.SortFunc(p.Finds, compareFinds)
 	p.Finds = slices.Compact(p.Finds)
 	return p
+}
+
+// question is the key of an entry as its product wants it.
+func question(e spec.Entry, d backend.Driver) backend.Key {
+	if !d.OwnProperties || !e.HasProperty {
+		return e.Key
+	}
+	key := e.Key
+	key.Args = maps.Clone(key.Args)
+	if key.Args == nil {
+		key.Args = map[string]string{}
+	}
+	key.Args["property"] = e.Property
+	return key
 }
 
 // Expand turns what the listings yielded into reads. A listing that failed, or

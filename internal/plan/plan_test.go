@@ -261,7 +261,7 @@ func TestExpand(t *testing.T) {
 			reason: "hits are read from the store that listed them, sorted in with the rest",
 			found: map[plan.Find][]backend.Found{
 				first: {{Ref: backend.Ref{Path: "c"}}, {Ref: backend.Ref{Path: "a"}}},
-				other:   {{Ref: backend.Ref{Path: "a"}}},
+				other: {{Ref: backend.Ref{Path: "a"}}},
 			},
 			want: []plan.Read{read(alpha, "a", "b", "c"), read(beta, "a")},
 		},

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/lockstep-secrets/lockstep/backend"
+	"github.com/lockstep-secrets/lockstep/internal/gotemplate"
 	"github.com/lockstep-secrets/lockstep/internal/plan"
 	"github.com/lockstep-secrets/lockstep/internal/spec"
 )
@@ -33,6 +34,15 @@ type Desired struct {
 	// Problems are entries that could not be filled, in the order of the
 	// manifest. With a problem, nothing is written.
 	Problems []Problem
+	// Empty says that the entries brought nothing at all.
+	Empty bool
+	// Missing are entries that were left out because their remote secret, or
+	// the property they ask for, is proven gone, and the deletion policy lets
+	// it go. Under spec.Retain they are Problems.
+	Missing []Problem
+	// Unproven says that a listing brought nothing, and that this proves
+	// nothing, for it shows only what the login may read.
+	Unproven bool
 	// Versions are those of secrets that reading changes, by their names.
 	Versions map[string]string
 	// Stale is set when a part of the data is the last good one because its
@@ -58,6 +68,11 @@ func Secret(s spec.Spec, in spec.Inputs, p plan.Plan, answers plan.Snapshot, dri
 	}
 	if d.Data == nil {
 		d.Data = map[string]backend.Value{}
+	}
+	if s.Syntax == spec.GJSON {
+		c := &composer{spec: s, in: in, answers: answers, drivers: drivers, engine: gotemplate.New(), d: &d}
+		c.compose(p)
+		return d
 	}
 	for i, e := range s.Entries {
 		key := p.Entries[i]

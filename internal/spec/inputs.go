@@ -55,6 +55,7 @@ type OwnerRef struct {
 	Name       string
 	UID        string
 	Controller bool
+	Block      bool // the owner's deletion waits for the Secret's
 }
 
 // Controller returns the owner that controls the Secret, if any.

@@ -7,7 +7,10 @@
 package spec
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lockstep-secrets/lockstep/backend"
@@ -138,7 +141,7 @@ type Collect struct {
 	JSON            bool   // one key with an object, beside the others; else one key for each member
 	Priority        []string
 	IgnoreMissing   bool // names in Priority that were not found
-	IgnoreConflicts bool // else two objects may not have the same member, unless Priority decides
+	IgnoreConflicts bool // else two objects may not have the same member, whatever Priority says
 }
 
 // Syntax is how Property is read.
@@ -192,6 +195,23 @@ type Program struct {
 	Annotations map[string]string
 	From        []TemplateFrom // in order: a later one wins
 	Keep        bool           // what was read is there too, below all templates
+}
+
+// Sources are the ConfigMaps and Secrets that the templates are in, sorted.
+func (p *Program) Sources() []Source {
+	if p == nil {
+		return nil
+	}
+	var out []Source
+	for _, from := range p.From {
+		if from.Source.Name != "" {
+			out = append(out, from.Source)
+		}
+	}
+	slices.SortFunc(out, func(a, b Source) int {
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
+	})
+	return slices.Compact(out)
 }
 
 // TemplateFrom is a source of templates. Either Source and Items are set, or
@@ -271,6 +291,14 @@ type Refresh struct {
 	Once bool
 	// Change is when Mode may change by itself; zero is never.
 	Change time.Time
+}
+
+// Until is how long it is until Mode may change by itself; 0 is never.
+func (r Refresh) Until(now time.Time) time.Duration {
+	if r.Change.IsZero() {
+		return 0
+	}
+	return max(r.Change.Sub(now), time.Millisecond)
 }
 
 // Mode is whether an object follows changes.

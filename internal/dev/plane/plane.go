@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -74,18 +75,33 @@ func Start() (*Plane, error) {
 
 // Install brings the shipped CRDs and the base of the shipped RBAC.
 func (p *Plane) Install(ctx context.Context) error {
-	raw, err := deploy.CRDs.ReadFile("crds/kubernetes-client.io_externalsecrets.yaml")
-	if err != nil {
-		return err
-	}
-	crd := &apiextensionsv1.CustomResourceDefinition{}
-	if err := yaml.Unmarshal(raw, crd); err != nil {
-		return err
-	}
-	if _, err := envtest.InstallCRDs(p.Admin, envtest.CRDInstallOptions{CRDs: []*apiextensionsv1.CustomResourceDefinition{crd}}); err != nil {
+	if err := p.InstallCRDs(deploy.CRDs, "crds/*.yaml"); err != nil {
 		return err
 	}
 	return p.ApplyShipped(ctx, "rbac/base.yaml", "")
+}
+
+// InstallCRDs brings the CRDs of files, in place of those of the same names, and
+// waits until they are served.
+func (p *Plane) InstallCRDs(files fs.FS, pattern string) error {
+	names, err := fs.Glob(files, pattern)
+	if err != nil {
+		return err
+	}
+	var crds []*apiextensionsv1.CustomResourceDefinition
+	for _, name := range names {
+		raw, err := fs.ReadFile(files, name)
+		if err != nil {
+			return err
+		}
+		crd := &apiextensionsv1.CustomResourceDefinition{}
+		if err := yaml.Unmarshal(raw, crd); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		crds = append(crds, crd)
+	}
+	_, err = envtest.InstallCRDs(p.Admin, envtest.CRDInstallOptions{CRDs: crds})
+	return err
 }
 
 // ApplyShipped applies a file of the shipped RBAC. namespace is for objects

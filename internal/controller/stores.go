@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package controller
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/lockstep-secrets/lockstep/backend"
+	"github.com/lockstep-secrets/lockstep/internal/cluster"
+	"github.com/lockstep-secrets/lockstep/internal/feed"
+	"github.com/lockstep-secrets/lockstep/internal/gather"
+	"github.com/lockstep-secrets/lockstep/internal/spec"
+)
+
+// StoreReconciler keeps the status of one kind of stores true. Objects do not
+// wait for it: they ask the feed, and hear from it what is wrong with a store.
+type StoreReconciler struct {
+	Store    Store
+	Objects  client.Reader // cached
+	Gatherer gather.Gatherer
+	Feed     *feed.Feed
+	Writer   cluster.Writer
+	Events   cluster.Events
+}
+
+// Reconcile checks one store: when it or its credentials change, and at its
+// interval. The login is not tried while reads through it succeed.
+func (r *StoreReconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	obj := r.Store.New()
+	err := r.Objects.Get(ctx, req.NamespacedName, obj)
+	switch {
+	case apierrors.IsNotFound(err):
+		return reconcile.Result{}, nil
+	case err != nil:
+		return reconcile.Result{}, err
+	case obj.GetDeletionTimestamp() != nil:
+		if after := r.Store.Release(obj); after != nil {
+			return reconcile.Result{}, r.Writer.Object(ctx, obj, after)
+		}
+		return reconcile.Result{}, nil
+	case !r.Store.Managed(obj):
+		return reconcile.Result{}, nil
+	}
+	store, every := r.Store.Unbound(obj), r.Store.Every(obj)
+	if store.Issue != nil {
+		return reconcile.Result{}, r.report(ctx, obj, store.Issue, nil, nil)
+	}
+	caps, err := r.Feed.Check(ctx, r.key(req), store, r.Gatherer.Credentials, every)
+	if err := r.report(ctx, obj, nil, caps, err); err != nil {
+		return reconcile.Result{}, err
+	}
+	return reconcile.Result{RequeueAfter: every}, nil
+}
+
+func (r *StoreReconciler) key(req reconcile.Request) spec.StoreKey {
+	return spec.StoreKey{Kind: r.Store.Kind, Namespace: req.Namespace, Name: req.Name}
+}
+
+// report shows what a check said.
+func (r *StoreReconciler) report(ctx context.Context, obj client.Object, issue *spec.Issue, caps []backend.Capability, failure error) error {
+	after := r.Store.Report(obj, issue, caps, failure, time.Now())
+	if after == nil {
+		return nil
+	}
+	if err := r.Writer.Status(ctx, obj, after); err != nil {
+		return fmt.Errorf("write status: %w", err)
+	}
+	switch {
+	case issue != nil:
+		r.Events.Store(obj, false, "InvalidProviderConfig", issue.Message)
+	case failure != nil:
+		r.Events.Store(obj, false, "InvalidProviderConfig", failure.Error())
+	default:
+		r.Events.Store(obj, true, "Valid", "store validated")
+	}
+	return nil
+}
