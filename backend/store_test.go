@@ -209,12 +209,11 @@ func TestStoreKeepsForeignWordsOut(t *testing.T) {
 	f := &fake{read: func(context.Context, []backend.Ref) ([]backend.Result, error) {
 		return nil, errors.New("the server said: " + canary)
 	}}
-	s := backend.NewStore("store", backend.Backend{Reader: f}, backend.NewQuota(0))
 	foreign := errors.New("the server said: " + canary)
 	f.find = func(yield func(backend.Found, error) bool) { yield(backend.Found{}, foreign) }
 	f.probe = func([]backend.Ref) ([]string, error) { return nil, foreign }
 	f.check = func() error { return foreign }
-	s = backend.NewStore("store", backend.Backend{Reader: f, Finder: f, Prober: f, Checker: f}, backend.NewQuota(0))
+	s := backend.NewStore("store", backend.Backend{Reader: f, Finder: f, Prober: f, Checker: f}, backend.NewQuota(0))
 	_, findErr := s.Find(t.Context(), backend.Query{}, 1)
 	_, probeErr := s.Probe(t.Context(), refs(1))
 	for name, err := range map[string]error{

@@ -26,9 +26,10 @@ const (
 func New() backend.Driver {
 	s := &state{stores: map[string]map[entry]*written{}}
 	return backend.Driver{
-		Open:  s.open,
-		Names: map[backend.Dialect]string{backend.ESO: "fake"},
-		Ref:   parseRef,
+		Open:         s.open,
+		Names:        map[backend.Dialect]string{backend.ESO: "fake"},
+		ConvertFound: true,
+		Ref:          parseRef,
 	}
 }
 

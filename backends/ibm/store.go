@@ -41,7 +41,7 @@ type selector struct {
 }
 
 // storeWords are the words of a store's manifest.
-var storeWords = words{
+var storeWords = words{ //nolint:gosec // names of fields
 	endpoint: "ibm.serviceUrl", iam: "ibm.auth's iamEndpoint", apiKey: "ibm.auth.secretRef.secretApiKeySecretRef",
 	profile: "ibm.auth.containerAuth.profile", tokenFile: "ibm.auth.containerAuth.tokenLocation",
 }

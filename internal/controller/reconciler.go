@@ -7,6 +7,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/lockstep-secrets/lockstep/backend"
 	"github.com/lockstep-secrets/lockstep/internal/cluster"
 	"github.com/lockstep-secrets/lockstep/internal/diff"
 	"github.com/lockstep-secrets/lockstep/internal/feed"
@@ -92,7 +94,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		return reconcile.Result{}, nil // the feed wakes it
 	}
 	facts.Desired = render.Secret(s, in, p, answers, r.Drivers)
-	if err := r.write(ctx, req, s, in, &facts); err != nil {
+	err = r.write(ctx, req, s, in, &facts)
+	if errors.Is(err, errChanged) {
+		return reconcile.Result{}, nil
+	}
+	if err != nil {
 		return reconcile.Result{}, err
 	}
 	return r.finish(ctx, req, s, obj, facts)
@@ -154,7 +160,7 @@ func (r *Reconciler) write(ctx context.Context, req reconcile.Request, s spec.Sp
 		r.targets.saw(req, in.Current)
 		return nil
 	}
-	if issue, err := r.stillAllowed(ctx, s); err != nil || issue != nil {
+	if issue, err := r.stillAllowed(ctx, req, s); err != nil || issue != nil {
 		facts.Refused = issue
 		return err
 	}
@@ -176,11 +182,20 @@ func unread(problems []render.Problem) bool {
 	return slices.ContainsFunc(problems, func(p render.Problem) bool { return p.Store != (spec.StoreKey{}) })
 }
 
-// stillAllowed looks again at who may use the stores: since they were read, a
-// namespace may have lost its label.
-func (r *Reconciler) stillAllowed(ctx context.Context, s spec.Spec) (*spec.Issue, error) {
+// errChanged says that the object is no longer the one that was decided on. Its
+// change wakes it.
+var errChanged = errors.New("the object changed meanwhile")
+
+// stillAllowed looks again at the object and at its stores right before a
+// write: since they were read, the manifest may have changed, a store may be
+// gone, and a namespace may have lost its label.
+func (r *Reconciler) stillAllowed(ctx context.Context, req reconcile.Request, s spec.Spec) (*spec.Issue, error) {
+	obj := r.Dialect.New()
+	if err := r.Objects.Get(ctx, req.NamespacedName, obj); err != nil || string(obj.GetUID()) != s.Object.UID || obj.GetGeneration() != s.Object.Generation {
+		return nil, errors.Join(errChanged, client.IgnoreNotFound(err))
+	}
 	kinds := r.Dialect.Kinds()
-	if len(kinds) == 0 || !slices.ContainsFunc(s.Entries, func(e spec.Entry) bool { return e.Store.Namespace == "" }) {
+	if len(kinds) == 0 {
 		return nil, nil //nolint:nilnil // there is nothing to find
 	}
 	stores, err := r.Gatherer.Allowed(ctx, s, kinds)
@@ -188,8 +203,12 @@ func (r *Reconciler) stillAllowed(ctx context.Context, s spec.Spec) (*spec.Issue
 		return nil, err
 	}
 	for _, e := range s.Entries {
-		if issue := stores[e.Store].Issue; issue != nil {
-			return &spec.Issue{Where: e.Where, Store: e.Store, Code: issue.Code, Message: issue.Message}, nil
+		store, ok := stores[e.Store]
+		switch {
+		case !ok:
+			return &spec.Issue{Where: e.Where, Store: e.Store, Code: backend.InvalidRef, Message: e.Store.String() + " does not exist"}, nil
+		case store.Issue != nil:
+			return &spec.Issue{Where: e.Where, Store: e.Store, Code: store.Issue.Code, Message: store.Issue.Message}, nil
 		}
 	}
 	return nil, nil //nolint:nilnil // as above

@@ -20,7 +20,6 @@ type finder struct {
 	mu      sync.Mutex
 	say     func() ([]backend.Found, error) // nil says what the store says
 	asked   []listedAt
-	gate    chan struct{}
 	partial bool
 }
 
@@ -38,13 +37,9 @@ type finding struct {
 func (f finding) Find(ctx context.Context, q backend.Query) iter.Seq2[backend.Found, error] {
 	f.mu.Lock()
 	f.asked = append(f.asked, listedAt{time.Now(), q})
-	say, gate := f.say, f.gate
-	f.gate = nil
+	say := f.say
 	f.mu.Unlock()
 	return func(yield func(backend.Found, error) bool) {
-		if gate != nil {
-			<-gate
-		}
 		if say == nil {
 			f.own.Find(ctx, q)(yield)
 			return
@@ -75,15 +70,6 @@ func (f *finder) fails(err error) {
 	if f.say = nil; err != nil {
 		f.say = func() ([]backend.Found, error) { return nil, err }
 	}
-}
-
-// hold makes the next listing wait until release is called.
-func (f *finder) hold() (release func()) {
-	gate := make(chan struct{})
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.gate = gate
-	return func() { close(gate) }
 }
 
 func (f *finder) log() []listedAt {

@@ -534,7 +534,7 @@ func TestNotVerifiedIsInvalid(t *testing.T) {
 
 // TestCloseIdleConnections: a store that is closed leaves no connections.
 func TestCloseIdleConnections(t *testing.T) {
-	closed := make(chan struct{})
+	closed := make(chan struct{}, 8)
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateClosed {

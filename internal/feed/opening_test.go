@@ -144,7 +144,8 @@ func TestFailedOpeningIsTriedAgain(t *testing.T) {
 func TestOpeningAndContexts(t *testing.T) {
 	in(t, memory.Options{}, Options{}, func(t *testing.T, w *world) {
 		w.set("v", "p")
-		slow := func(ctx context.Context, _ backend.Credentials) error {
+		slow := func(ctx context.Context, c backend.Credentials) error {
+			_, _ = c.All(ctx, "s")
 			select {
 			case <-time.After(time.Minute): // virtual
 				return nil

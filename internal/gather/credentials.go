@@ -39,7 +39,7 @@ func (c credentials) In(namespace string) (backend.Credentials, error) {
 		c.namespace = namespace
 	}
 	if c.namespace == "" {
-		return nil, backend.Errorf(backend.InvalidRef, "the store does not say in which namespace its credentials are")
+		return nil, backend.Errorf(backend.Unknown, "its credentials are in the namespace that uses the store, and are checked there")
 	}
 	return c, nil
 }

@@ -8,6 +8,7 @@ package gather
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -71,9 +72,11 @@ func (g Gatherer) Inputs(ctx context.Context, s spec.Spec, kinds Stores) (spec.I
 }
 
 // Allowed returns the stores of s as the cluster permits them now. It is asked
-// again right before a write, and does not trust a cache with the namespace.
+// again right before a write, and where the namespace matters it does not trust
+// a cache with it.
 func (g Gatherer) Allowed(ctx context.Context, s spec.Spec, kinds Stores) (map[spec.StoreKey]spec.Store, error) {
-	ns, err := g.namespace(ctx, s, false)
+	shared := slices.ContainsFunc(s.Entries, func(e spec.Entry) bool { return e.Store.Namespace == "" })
+	ns, err := g.namespace(ctx, s, !shared)
 	if err != nil {
 		return nil, err
 	}

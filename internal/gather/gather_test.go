@@ -47,7 +47,7 @@ func TestCredentialsStayInTheirNamespace(t *testing.T) {
 		"Another":         {reason: "another one is refused before anything is read", store: spec.Store{Namespace: "team"}, in: "victim", code: backend.InvalidRef},
 		"Operator":        {reason: "the operator's store says where", store: spec.Store{Namespace: "team", Shared: true}, in: "victim", want: "theirs"},
 		"OperatorDefault": {reason: "or leaves it to who uses it", store: spec.Store{Namespace: "team", Shared: true}, want: "mine"},
-		"Nowhere":         {reason: "nobody uses it yet", store: spec.Store{Shared: true}, code: backend.InvalidRef},
+		"Nowhere":         {reason: "nobody uses it yet, so nobody knows", store: spec.Store{Shared: true}, code: backend.Unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			creds, err := gatherer().Credentials(tc.store).In(tc.in)

@@ -16,7 +16,8 @@ import (
 )
 
 // StartControllerManager starts the controllers that clean up after deleted
-// objects: owned Secrets are gone only where a garbage collector runs.
+// objects, for owned Secrets are gone only where a garbage collector runs, and
+// those that give service accounts their tokens and namespaces the CA.
 func (p *Plane) StartControllerManager(ctx context.Context) error {
 	dir, err := os.MkdirTemp("", "lockstep-plane-")
 	if err != nil {
@@ -26,10 +27,17 @@ func (p *Plane) StartControllerManager(ctx context.Context) error {
 	if err := os.WriteFile(kubeconfig, p.Kubeconfig, 0o600); err != nil {
 		return errors.Join(err, os.RemoveAll(dir))
 	}
+	ca := filepath.Join(dir, "ca.crt")
+	if err := os.WriteFile(ca, p.Admin.CAData, 0o600); err != nil {
+		return errors.Join(err, os.RemoveAll(dir))
+	}
 	m := &process{dir: dir, ended: make(chan struct{})}
 	m.cmd = exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(Binaries(), "kube-controller-manager"), //nolint:gosec // our own build
 		"--kubeconfig="+kubeconfig,
-		"--controllers=garbage-collector-controller,namespace-controller",
+		"--controllers=garbage-collector-controller,namespace-controller,"+
+			"serviceaccount-controller,serviceaccount-token-controller,root-ca-certificate-publisher-controller",
+		"--root-ca-file="+ca,
+		"--service-account-private-key-file="+filepath.Join(p.env.ControlPlane.GetAPIServer().CertDir, "sa-signer.key"),
 		"--leader-elect=false",
 		"--bind-address=127.0.0.1",
 		"--secure-port=0",

@@ -216,7 +216,7 @@ func StoreStatus(old v1.SecretStoreStatus, issue *spec.Issue, caps []backend.Cap
 	case err != nil:
 		status, reason, text = statusFalse, reasonInvalid, "unable to validate store: "+string(code)+": "+err.Error()
 	}
-	if status == statusTrue && len(caps) > 0 {
+	if err == nil && len(caps) > 0 {
 		out.Capabilities = capabilities(caps)
 	}
 	out.Conditions = with(out.Conditions, status, reason, text, now)

@@ -136,7 +136,7 @@ func TestStoreStatus(t *testing.T) {
 		"WriteOnly": {reason: "what it can do", caps: caps[1:], status: "True", why: "Valid", message: "store validated", capabilities: "WriteOnly"},
 		"Refused":   {reason: "with the code and why", caps: caps, err: refused, status: "False", why: "InvalidProviderConfig", message: "unable to validate store: Unauthenticated: the key is refused"},
 		"Config":    {reason: "with the code and why", issue: &spec.Issue{Code: backend.InvalidRef, Message: "spec.provider: none"}, status: "False", why: "InvalidProviderConfig", message: "unable to create client: InvalidRef: spec.provider: none"},
-		"Unknown":   {reason: "ready, as the operator has it", caps: caps, err: backend.Errorf(backend.Unknown, "who knows"), status: "True", why: "ValidationUnknown", message: "could not determine validation status: who knows", capabilities: "ReadWrite"},
+		"Unknown":   {reason: "ready, as the operator has it", caps: caps, err: backend.Errorf(backend.Unknown, "who knows"), status: "True", why: "ValidationUnknown", message: "could not determine validation status: who knows"},
 		"DownFirst": {reason: "nobody knows whether it ever worked", caps: caps, err: down, status: "False", why: "InvalidProviderConfig", message: "unable to validate store: Unavailable: no answer"},
 		"DownLater": {reason: "an outage changes nothing", old: valid, caps: caps, err: down, status: "True", why: "Valid", message: "store validated", capabilities: "ReadWrite"},
 		"Turned":    {reason: "what it could do is kept", old: valid, caps: caps, err: refused, status: "False", why: "InvalidProviderConfig", message: "unable to validate store: Unauthenticated: the key is refused", capabilities: "ReadWrite"},
