@@ -30,6 +30,10 @@ type Driver struct {
 	// property is part of the question, as Key.Args["property"], and nobody
 	// looks for it in the answer.
 	OwnProperties bool
+	// ByNamespace reports whether a store that is configured with raw answers
+	// by the namespace of who asks, which is then Key.Args["namespace"]. Nil is
+	// never: what one namespace asked for is an answer for all.
+	ByNamespace func(raw []byte) bool
 	// ConvertFound says that the names of what was found are converted before
 	// they are rewritten, as users of the product know it from External Secrets
 	// Operator. With others a rewrite sees them as they are.

@@ -67,7 +67,16 @@ func New() *Engine {
 //
 // Errors are *backend.Error with code InvalidRef. Their messages hold names from the template and nothing else: no value, and
 // no text of a parser or a function, for those quote what they were given.
-func (e *Engine) Execute(name, text string, data map[string]string) (rendered string, err error) {
+func (e *Engine) Execute(name, text string, data map[string]string) (string, error) {
+	return e.execute(name, text, data)
+}
+
+// ExecuteNested is Execute with data of two levels: {{ .group.name }}.
+func (e *Engine) ExecuteNested(name, text string, data map[string]map[string]string) (string, error) {
+	return e.execute(name, text, data)
+}
+
+func (e *Engine) execute(name, text string, data any) (rendered string, err error) {
 	e.depth, e.problem = 0, nil
 	seen := &rewriter{}
 	defer func() {

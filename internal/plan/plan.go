@@ -100,7 +100,7 @@ func Build(s spec.Spec, in spec.Inputs, drivers spec.Drivers) Plan {
 			})
 			continue
 		}
-		ref, err := driver.Ref(s.Object.Dialect, question(e, driver))
+		ref, err := driver.Ref(s.Object.Dialect, question(s, e, store, driver))
 		if err != nil {
 			p.Issues = append(p.Issues, spec.Issue{Where: e.Where, Store: e.Store, Code: backend.CodeOf(err), Message: err.Error()})
 			continue
@@ -115,17 +115,25 @@ func Build(s spec.Spec, in spec.Inputs, drivers spec.Drivers) Plan {
 }
 
 // question is the key of an entry as its product wants it.
-func question(e spec.Entry, d backend.Driver) backend.Key {
-	if !d.OwnProperties || !e.HasProperty {
-		return e.Key
-	}
+func question(s spec.Spec, e spec.Entry, store spec.Store, d backend.Driver) backend.Key {
 	key := e.Key
-	key.Args = maps.Clone(key.Args)
-	if key.Args == nil {
-		key.Args = map[string]string{}
+	if d.OwnProperties && e.HasProperty {
+		key.Args = with(key.Args, "property", e.Property)
 	}
-	key.Args["property"] = e.Property
+	if d.ByNamespace != nil && d.ByNamespace(store.Raw) {
+		key.Args = with(key.Args, "namespace", s.Object.Namespace)
+	}
 	return key
+}
+
+// with returns args with one more.
+func with(args map[string]string, name, value string) map[string]string {
+	out := maps.Clone(args)
+	if out == nil {
+		out = map[string]string{}
+	}
+	out[name] = value
+	return out
 }
 
 // Expand turns what the listings yielded into reads. A listing that failed, or

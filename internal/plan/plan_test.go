@@ -318,3 +318,28 @@ func TestKeysAndStores(t *testing.T) {
 		t.Errorf("an empty plan has the keys %v", got)
 	}
 }
+
+func TestQuestions(t *testing.T) {
+	parse := func(_ backend.Dialect, k backend.Key) (backend.Ref, error) {
+		return backend.Ref{Path: k.Key, Args: k.Args["property"] + "@" + k.Args["namespace"]}, nil
+	}
+	in := spec.Inputs{Stores: map[spec.StoreKey]spec.Store{alpha: {Driver: "d", Raw: []byte("by namespace")}}}
+	for name, tc := range map[string]struct {
+		reason string
+		driver backend.Driver
+		want   string
+	}{
+		"Most":        {"two properties are one question, and namespaces share it", backend.Driver{Ref: parse}, "@"},
+		"Properties":  {"a product that resolves them itself is asked for each", backend.Driver{Ref: parse, OwnProperties: true}, "p@"},
+		"ByNamespace": {"a store that answers by namespace is asked by each", backend.Driver{Ref: parse, ByNamespace: func(raw []byte) bool { return len(raw) > 0 }}, "@ns"},
+	} {
+		s := spec.Spec{Object: spec.Object{Namespace: "ns"}, Entries: []spec.Entry{field("0", alpha, "a", "p")}}
+		p := plan.Build(s, in, spec.Drivers{"d": tc.driver})
+		if got := p.Entries[0].Ref.Args; got != tc.want {
+			t.Errorf("%s: %s: asks %q, want %q", name, tc.reason, got, tc.want)
+		}
+		if len(s.Entries[0].Key.Args) > 0 {
+			t.Errorf("%s: the manifest's own key changed", name)
+		}
+	}
+}

@@ -38,26 +38,10 @@ func whole(s backend.Secret) []byte {
 	return marshal(fields)
 }
 
-// property returns a property of the secret. That it does not exist is
-// NotFound: the secret was read, and has no such thing.
+// property returns a property of the secret: a field, a path into a field, or a
+// path into the value as a whole. That it does not exist is NotFound: the
+// secret was read, and has no such thing.
 func (c *composer) property(e spec.Entry, s backend.Secret) ([]byte, error) {
-	absent := backend.Errorf(backend.NotFound, "property %s of %s does not exist", e.Property, e.Key.Key)
-	if s.Fields == nil {
-		doc := s.Payload.Reveal()
-		b, ok, err := c.get(e, doc, e.Property)
-		if err != nil || ok {
-			return b, err
-		}
-		if err := c.work.valid(doc); err != nil {
-			return nil, backend.Errorf(backend.InvalidRef, "property %s of %s %s", e.Property, e.Key.Key, err)
-		}
-		if !json.Valid(doc) {
-			// A value that is no document proves nothing of its properties.
-			return nil, backend.Errorf(backend.InvalidRef,
-				"the value of %s is not JSON, so it has no property %s; for a plain value remove the property", e.Key.Key, e.Property)
-		}
-		return nil, absent
-	}
 	if v, ok := s.Fields[e.Property]; ok {
 		return v.Reveal(), nil
 	}
@@ -74,7 +58,31 @@ func (c *composer) property(e spec.Entry, s backend.Secret) ([]byte, error) {
 			return b, err
 		}
 	}
-	return nil, absent
+	if s.Payload.IsSet() || s.Fields == nil {
+		return c.path(e, s.Payload.Reveal())
+	}
+	return nil, absent(e)
+}
+
+// path returns what the property is in a document.
+func (c *composer) path(e spec.Entry, doc []byte) ([]byte, error) {
+	b, ok, err := c.get(e, doc, e.Property)
+	if err != nil || ok {
+		return b, err
+	}
+	if err := c.work.valid(doc); err != nil {
+		return nil, backend.Errorf(backend.InvalidRef, "property %s of %s %s", e.Property, e.Key.Key, err)
+	}
+	if !json.Valid(doc) {
+		// A value that is no document proves nothing of its properties.
+		return nil, backend.Errorf(backend.InvalidRef,
+			"the value of %s is not JSON, so it has no property %s; for a plain value remove the property", e.Key.Key, e.Property)
+	}
+	return nil, absent(e)
+}
+
+func absent(e spec.Entry) error {
+	return backend.Errorf(backend.NotFound, "property %s of %s does not exist", e.Property, e.Key.Key)
 }
 
 // within looks a path up in the value of a field, and where it leads to

@@ -76,7 +76,8 @@ func TestProperties(t *testing.T) {
 		"LabelsWhole":   {"metadata are fields", fields("labels", `{"env":"dev"}`), "labels", `{"env":"dev"}`},
 		"Annotation":    {"a document in an annotation", fields("annotations", `{"note":"{\"in\":\"ann\"}"}`), "annotations.note.in", "ann"},
 		"FieldsFirst":   {"where there are fields, they are the properties", both(`{"a":"in the value"}`, "b", "p"), "b", "p"},
-		"FieldsOnly":    {"and not those of the value", both(`{"a":"in the value"}`, "b", "p"), "a", missing},
+		"FieldsAndPath": {"and then those of the value", both(`{"a":{"b":"in the value"}}`, "b", "p"), "a.b", "in the value"},
+		"FieldsAndNone": {"or neither", both(`{"a":"in the value"}`, "b", "p"), "c", missing},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
