@@ -24,7 +24,7 @@ func fields(entries []metav1.ManagedFieldsEntry, manager string) map[string]bool
 				Annotations map[string]json.RawMessage `json:"f:annotations"`
 			} `json:"f:metadata"`
 		}
-		if json.Unmarshal(e.FieldsV1.Raw, &set) != nil {
+		if json.Unmarshal(e.FieldsV1.GetRawBytes(), &set) != nil {
 			continue // then nothing counts as ours, and nothing of it is removed
 		}
 		note(out, "data:", set.Data)

@@ -11,7 +11,7 @@ import (
 
 func TestFields(t *testing.T) {
 	entry := func(manager, subresource, raw string) metav1.ManagedFieldsEntry {
-		return metav1.ManagedFieldsEntry{Manager: manager, Subresource: subresource, FieldsV1: &metav1.FieldsV1{Raw: []byte(raw)}}
+		return metav1.ManagedFieldsEntry{Manager: manager, Subresource: subresource, FieldsV1: metav1.NewFieldsV1(raw)}
 	}
 	got := fields([]metav1.ManagedFieldsEntry{
 		entry("us", "", `{"f:data":{".":{},"f:k":{},"f:tls.crt":{}},"f:metadata":{"f:labels":{".":{},"f:a/b":{}}},"f:type":{}}`),

@@ -38,6 +38,7 @@ func TestMessages(t *testing.T) {
 		"NoTemplate":         {reason: "", template: "k", text: `{{ template "x" }}`, want: `template "k", line 1: uses a template that is not defined`},
 		"RangeOverText":      {reason: "text/template would print it", template: "k", text: `{{ range .a }}{{ end }}`, want: `template "k", line 1: cannot be rendered`},
 		"TooLarge":           {reason: "which function", template: "k", text: `{{ repeat 100000000 "a" }}`, want: `template "k", line 1: function "repeat": too large`},
+		"MethodArgument":     {reason: "methods are called unseen", template: "k", text: `{{ (semver "1.2.3").SetMetadata (repeat 5000 "a") }}`, want: `template "k", line 1: too large`},
 		"DSA":                {reason: "takes seconds", template: "k", text: `{{ genPrivateKey "dsa" }}`, want: `template "k", line 1: function "genPrivateKey": too much work`},
 		"SecondKey":          {reason: "one for a Secret, before it starts", template: "k", text: `{{ range list 1 2 }}{{ genPrivateKey "rsa" }}{{ end }}`, want: `template "k", line 1: too much work`},
 		"ConditionalAttempt": {reason: "a key that is not reached costs nothing", template: "k", text: `{{ range 9 }}{{ if eq . 10 }}{{ genPrivateKey "rsa" }}{{ end }}{{ end }}{{ .x }}`, want: `template "k", line 1: no key "x" in the data`},
@@ -70,7 +71,7 @@ func TestCanary(t *testing.T) {
 	}
 	texts = append(
 		texts,
-		`{{ range .c }}{{ end }}`, `{{ .c.x }}`, `{{ .c "a" }}`, `{{ index . .c 1 }}`, `{{ index (list 1) .c }}`, `{{ eq .c 1 }}`, `{{ lt .c 1 }}`, `{{ call .c }}`,
+		`{{ range .e }}{{ end }}`, `{{ range .c }}{{ end }}`, `{{ .c.x }}`, `{{ .c "a" }}`, `{{ index . .c 1 }}`, `{{ index (list 1) .c }}`, `{{ eq .c 1 }}`, `{{ lt .c 1 }}`, `{{ call .c }}`,
 		`{{ template .c }}`, `{{ now.Format 1 .c }}`, `{{ (semver .c).x }}`, `{{ (semver "1.2.3").SetMetadata .c }}`, `{{ dig .c 1 (fromJson .j) }}`, `{{ dig .c .c .c .c }}`,
 		`{{ genCAWithKey .c 1 .c }}`, `{{ genSelfSignedCert .c (list .c) (list 1) 1 }}`, `{{ genSelfSignedCert .c (list .c) (list .c) 1 }}`, `{{ derivePassword 1 .c .c .c .c | fromJson | .c }}`,
 		`{{ genSignedCertWithKey .c nil nil 1 (genCAWithKey "a" 1 (genPrivateKey "ecdsa")) .c }}`, `{{ decryptAES .c .c }}`, `{{ with $x := .c }}{{ $x.y }}{{ end }}`,
@@ -79,7 +80,7 @@ func TestCanary(t *testing.T) {
 	)
 	failed := 0
 	for _, text := range texts {
-		_, err := New().Execute("k", text, map[string]string{"c": canary, "j": `{"kty":"` + canary + `","Can4ry":"` + canary + `"}`})
+		_, err := New().Execute("k", text, map[string]string{"c": canary, "e": `x: map has no entry for key "` + canary + `"`, "j": `{"kty":"` + canary + `","Can4ry":"` + canary + `"}`})
 		if err == nil {
 			continue
 		}
