@@ -113,6 +113,7 @@ func (s shared) serve(d Dialect) error {
 		sr := &StoreReconciler{
 			Store: kind, Objects: r.Objects, Gatherer: r.Gatherer, Feed: r.Feed, Writer: r.Writer, Events: r.Events,
 		}
+		s.watch.stores = append(s.watch.stores, sr)
 		if err := sr.setup(s.mgr, s.watch.waker); err != nil {
 			return err
 		}

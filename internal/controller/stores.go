@@ -5,6 +5,9 @@ package controller
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -27,6 +30,41 @@ type StoreReconciler struct {
 	Feed     *feed.Feed
 	Writer   cluster.Writer
 	Events   cluster.Events
+
+	deps deps
+}
+
+// deps remembers what each store asked for at its last check.
+type deps struct {
+	mu    sync.Mutex
+	of    map[reconcile.Request][]feed.Dep
+	using map[feed.Dep]map[reconcile.Request]struct{}
+}
+
+// set replaces what a store asked for.
+func (d *deps) set(req reconcile.Request, list []feed.Dep) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.of == nil {
+		d.of, d.using = map[reconcile.Request][]feed.Dep{}, map[feed.Dep]map[reconcile.Request]struct{}{}
+	}
+	for _, dep := range d.of[req] {
+		leave(d.using, dep, req)
+	}
+	delete(d.of, req)
+	if len(list) > 0 {
+		d.of[req] = list
+	}
+	for _, dep := range list {
+		enter(d.using, dep, req)
+	}
+}
+
+// on returns the stores that asked for something.
+func (d *deps) on(dep feed.Dep) []reconcile.Request {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Collect(maps.Keys(d.using[dep]))
 }
 
 // Reconcile checks one store: when it or its credentials change, and at its
@@ -36,6 +74,7 @@ func (r *StoreReconciler) Reconcile(ctx context.Context, req reconcile.Request) 
 	err := r.Objects.Get(ctx, req.NamespacedName, obj)
 	switch {
 	case apierrors.IsNotFound(err):
+		r.deps.set(req, nil)
 		return reconcile.Result{}, nil
 	case err != nil:
 		return reconcile.Result{}, err
@@ -51,8 +90,9 @@ func (r *StoreReconciler) Reconcile(ctx context.Context, req reconcile.Request) 
 	if store.Issue != nil {
 		return reconcile.Result{}, r.report(ctx, obj, store.Issue, nil, nil)
 	}
-	caps, err := r.Feed.Check(ctx, r.key(req), store, r.Gatherer.Credentials, every)
-	if err := r.report(ctx, obj, nil, caps, err); err != nil {
+	checked, err := r.Feed.Check(ctx, r.key(req), store, r.Gatherer.Credentials, every)
+	r.deps.set(req, checked.Deps)
+	if err := r.report(ctx, obj, nil, checked.Can, err); err != nil {
 		return reconcile.Result{}, err
 	}
 	return reconcile.Result{RequeueAfter: every}, nil

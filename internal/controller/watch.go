@@ -26,6 +26,7 @@ type watch struct {
 	feed        *feed.Feed
 	waker       *waker
 	reconcilers []*Reconciler
+	stores      []*StoreReconciler
 }
 
 // start registers with the informers that the manager runs.
@@ -66,12 +67,15 @@ func (w *watch) changed(kind string, o any) {
 	if !ok {
 		return
 	}
-	owners, stores := w.feed.Touch(feed.Dep{Kind: kind, Namespace: obj.GetNamespace(), Name: obj.GetName()})
+	dep := feed.Dep{Kind: kind, Namespace: obj.GetNamespace(), Name: obj.GetName()}
+	owners, _ := w.feed.Touch(dep)
 	for _, id := range owners {
 		w.waker.wake(id)
 	}
-	for _, key := range stores {
-		w.waker.add(key.Kind, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: key.Namespace, Name: key.Name}})
+	for _, r := range w.stores {
+		for _, req := range r.deps.on(dep) {
+			w.waker.add(r.Store.Kind, req)
+		}
 	}
 	for _, r := range w.reconcilers {
 		key := source{spec.Source{Kind: kind, Name: obj.GetName()}, obj.GetNamespace()}

@@ -42,14 +42,21 @@ func BenchmarkSchedule(b *testing.B) {
 	b.ReportMetric(perRef, "bytes/ref")
 }
 
-// BenchmarkFollow is what a look at an object costs that changed nothing.
-func BenchmarkFollow(b *testing.B) {
+// BenchmarkFollow is what a look at an object costs that changed nothing, with
+// a store that is opened each time.
+func BenchmarkFollow(b *testing.B) { benchmarkFollow(b, operators("")) }
+
+// BenchmarkFollowOpened is the same with a store that is opened once.
+func BenchmarkFollowOpened(b *testing.B) { benchmarkFollow(b, tenants("1", "")) }
+
+func benchmarkFollow(b *testing.B, store spec.Store) {
+	b.Helper()
 	m := memory.New()
 	f := New(Options{Drivers: spec.Drivers{"memory": m.Driver()}, Wake: func(spec.ID) {}})
 	for _, p := range names("o", 10_000) { // who follow the same secret
-		f.Follow(b.Context(), sub(p, 10*time.Minute, "common"), credentials)
+		f.Follow(b.Context(), sub(p, 10*time.Minute, "common").through(store), credentials)
 	}
-	s := sub("o7", 10*time.Minute, "common")
+	s := sub("o7", 10*time.Minute, "common").through(store)
 	b.ReportAllocs()
 	for b.Loop() {
 		f.Follow(b.Context(), s, credentials)

@@ -3,7 +3,11 @@
 package feed
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/lockstep-secrets/lockstep/backend"
@@ -18,24 +22,49 @@ type checking struct {
 	gaveUp bool // it ended with the context of who asked
 }
 
+// Checked is what a Check found out.
+type Checked struct {
+	Can []backend.Capability // nil when the store cannot be used
+	// Deps are what the store asked for, sorted, whatever came of it. Touch
+	// returns a store only while somebody follows a secret in it; whoever wants
+	// to know sooner watches these.
+	Deps []Dep
+}
+
 // Check returns what a store can do, or why it cannot be used. It asks the store
 // unless the login had a good answer of any kind within fresh. When it works,
 // what failed because it did not is read at once. It may be called before Run.
-func (f *Feed) Check(ctx context.Context, key spec.StoreKey, s spec.Store, creds func(spec.Store) backend.Credentials, fresh time.Duration) ([]backend.Capability, error) {
+func (f *Feed) Check(ctx context.Context, key spec.StoreKey, s spec.Store, creds func(spec.Store) backend.Credentials, fresh time.Duration) (out Checked, err error) {
 	o := f.opening(ctx, key, s, creds, spec.ID{})
 	defer func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
+		out.Deps = o.deps()
 		o.letGo(spec.ID{})
 		f.discard(o)
 	}()
 	if o.login == nil {
-		return nil, o.err
+		return out, o.err
 	}
 	if err := f.check(ctx, o.login, fresh); err != nil {
-		return nil, err
+		return out, err
 	}
-	return o.login.store.Capabilities(), nil
+	out.Can = o.login.store.Capabilities()
+	return out, nil
+}
+
+// deps are what was asked for to open the store, and later to log in.
+func (o *opening) deps() []Dep {
+	all := map[Dep]struct{}{}
+	if o.ledger != nil {
+		maps.Copy(all, o.ledger.deps)
+	}
+	if o.login != nil {
+		maps.Copy(all, o.login.ledger.deps)
+	}
+	return slices.SortedFunc(maps.Keys(all), func(a, b Dep) int {
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+	})
 }
 
 // check asks once for all who want to know at the same time.

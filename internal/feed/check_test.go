@@ -60,12 +60,12 @@ func (w *world) wantChecks(want int, reason string) {
 // check checks the main store and requires a code.
 func (w *world) check(store spec.Store, fresh time.Duration, want backend.Code, reason string) {
 	w.t.Helper()
-	caps, err := w.feed.Check(w.t.Context(), main, store, credentials, fresh)
+	got, err := w.feed.Check(w.t.Context(), main, store, credentials, fresh)
 	if code := backend.CodeOf(err); code != want {
 		w.t.Errorf("%s: code %q, want %q", reason, code, want)
 	}
-	if (err == nil) != slices.Contains(caps, backend.CanRead) {
-		w.t.Errorf("%s: error %v and capabilities %q", reason, err, caps)
+	if (err == nil) != slices.Contains(got.Can, backend.CanRead) {
+		w.t.Errorf("%s: error %v and capabilities %q", reason, err, got.Can)
 	}
 }
 
@@ -284,4 +284,36 @@ func TestCheckTellsNothingWithoutAChecker(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Whoever shows what a store is like must hear when its credentials change,
+// also while nobody follows a secret in it.
+func TestCheckTellsWhatWasAskedFor(t *testing.T) {
+	for name, c := range map[string]struct {
+		raw    string
+		asks   []string // in this order
+		broken bool
+		want   []Dep
+	}{
+		"good":             {asks: []string{"z", "a"}, want: []Dep{secretDep("a"), secretDep("z")}},
+		"cannot be opened": {raw: `{"secret":{"name":"login","key":"k"}}`, broken: true, want: []Dep{secretDep("login")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in(t, memory.Options{}, Options{}, func(t *testing.T, w *world) {
+				w.opener.asks = asking(func(ctx context.Context, creds backend.Credentials) {
+					for _, name := range c.asks {
+						_, _ = creds.Secret(ctx, name, "k")
+					}
+				})
+				got, err := w.feed.Check(t.Context(), main, tenants("1", c.raw), credentials, hour)
+				if (err != nil) != c.broken {
+					t.Fatalf("error %v", err)
+				}
+				if !slices.Equal(got.Deps, c.want) {
+					t.Errorf("it asked for %v, want %v", got.Deps, c.want)
+				}
+				w.wantNothing("nobody follows")
+			})
+		})
+	}
 }

@@ -12,7 +12,6 @@
 package gotemplate
 
 import (
-	"math"
 	"strings"
 	"text/template"
 	"text/template/parse"
@@ -32,7 +31,6 @@ const (
 	maxParens      = 100            // parentheses inside each other
 	maxMethodArg   = 4 << 10        // bytes of an argument to a method, which may be called without the Engine seeing it
 	huge           = int64(1) << 60 // more than any budget
-	impossible     = math.MaxInt64  // what no budget pays for
 	leftDelimiter  = "{{"
 	rightDelimiter = "}}"
 )

@@ -39,6 +39,8 @@ func TestMessages(t *testing.T) {
 		"RangeOverText":      {reason: "text/template would print it", template: "k", text: `{{ range .a }}{{ end }}`, want: `template "k", line 1: cannot be rendered`},
 		"TooLarge":           {reason: "which function", template: "k", text: `{{ repeat 100000000 "a" }}`, want: `template "k", line 1: function "repeat": too large`},
 		"MethodArgument":     {reason: "methods are called unseen", template: "k", text: `{{ (semver "1.2.3").SetMetadata (repeat 5000 "a") }}`, want: `template "k", line 1: too large`},
+		"Output":             {reason: "more than a Secret holds", template: "k", text: `{{ range 300 }}` + strings.Repeat("x", 10000) + `{{ end }}`, want: `template "k": too large`},
+		"Result":             {reason: "found after the call", template: "k", text: `{{ $x := repeat 3000000 "a" | b32enc }}`, want: `template "k", line 1: function "b32enc": too large`},
 		"DSA":                {reason: "takes seconds", template: "k", text: `{{ genPrivateKey "dsa" }}`, want: `template "k", line 1: function "genPrivateKey": too much work`},
 		"SecondKey":          {reason: "one for a Secret, before it starts", template: "k", text: `{{ range list 1 2 }}{{ genPrivateKey "rsa" }}{{ end }}`, want: `template "k", line 1: too much work`},
 		"ConditionalAttempt": {reason: "a key that is not reached costs nothing", template: "k", text: `{{ range 9 }}{{ if eq . 10 }}{{ genPrivateKey "rsa" }}{{ end }}{{ end }}{{ .x }}`, want: `template "k", line 1: no key "x" in the data`},

@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/go-jose/go-jose/v4"
@@ -101,6 +102,17 @@ func TestRSADecrypt(t *testing.T) {
 		got, err := New().Execute("k", text, data)
 		if (err != nil) != (want == "error") || err == nil && got != want {
 			t.Errorf("%s: %q, %v", text, got, err)
+		}
+	}
+}
+
+// TestLargeKey sees that a key is measured before it is used.
+func TestLargeKey(t *testing.T) {
+	for _, call := range []string{`rsaDecrypt "RSA-OAEP" "SHA1" "x" .k`, `genCAWithKey "a" 1 .k`, `buildCustomCert "x" (b64enc .k)`, `pemToPkcs12 "x" .k`, `genSignedCertWithKey "a" nil nil 1 (genCA "a" 1) .k`} {
+		name, _, _ := strings.Cut(call, " ")
+		_, err := New().Execute("k", "{{ $x := "+call+" }}", map[string]string{"k": largeRSA(t)})
+		if want := `template "k", line 1: function "` + name + `": too much work`; err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", call, err, want)
 		}
 	}
 }

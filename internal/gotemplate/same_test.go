@@ -44,6 +44,7 @@ func TestSame(t *testing.T) {
 		`{{ template "k" }}`, `{{ index .a 100 }}`, `{{ printf "%d %v %q %5.2f %t %x %c %U %T" 1 .a .b 1.5 true .a 65 66 .a }}`, `{{ print nil .a 1 2 "x" }}{{ println .a }}`,
 		`{{ slice (list 1 2 3) 1 }}`, `{{ html .a "<" 1 (list "&") }}{{ js "<" }}{{ urlquery "a b" 1 }}`, `{{- /* c */ -}}  x  {{- .a -}} `, `{{/* {{ */}}y`, "{{ `{{ \" }}` }}", `{{ "}}" }}{{ "\"}}" }}`,
 		`{{ call .a }}`, `{{ (call (index (list upper) 0)) }}`, `{{ not (not 1) | ternary "a" "b" }}`, `{{ ((((.a)))) }}`, `{{ (dict "k" .).k.a }}`, `{{ len (.a | list | first) }}`,
+		`{{ define "q" }}.{{ end }}{{ range 300 }}{{ template "q" }}{{ end }}`,
 		`{{ if true }}{{ define "in" }}{{ end }}{{ end }}`, `{{ define "x" }}1{{ end }}{{ define "x" }}2{{ end }}`, `{{ if`, `{{ end }}`, `{{ "a`, `{{ . | }}`, `{{ 1 | 2 }}`, `{{ 99999999999999999999 }}`,
 	} {
 		data := map[string]string{"a": "1", "b": "<two>"}
