@@ -32,7 +32,7 @@ mustLast initial mustInitial reverse mustReverse uniq mustUniq without mustWitho
 mustChunk bcrypt htpasswd genPrivateKey derivePassword buildCustomCert genCA genCAWithKey genSelfSignedCert
 genSelfSignedCertWithKey genSignedCert genSignedCertWithKey encryptAES decryptAES randBytes uuidv4 semver semverCompare
 regexMatch regexFindAll regexFind regexReplaceAll regexReplaceAllLiteral regexSplit mustRegexMatch mustRegexFindAll
-mustRegexFind mustRegexReplaceAll mustRegexReplaceAllLiteral mustRegexSplit regexQuoteMeta urlParse urlJoin
+mustRegexFind mustRegexReplaceAll mustRegexReplaceAllLiteral mustRegexSplit regexQuoteMeta urlParse urlJoin fail
 
 and or not call len index eq ne lt le gt ge print printf println html js urlquery
 `
@@ -54,7 +54,7 @@ func TestFunctions(t *testing.T) {
 
 // TestUnknownFunctions goes through what reaches out of a template elsewhere, and through what the Engine itself puts in.
 func TestUnknownFunctions(t *testing.T) {
-	names := strings.Fields(`getSecretKey env expandenv getHostByName required include lookup readFile tpl fail Files glob exec
+	names := strings.Fields(`getSecretKey env expandenv getHostByName required include lookup readFile tpl Files glob exec
 		toToml fromJsonArray ` + strings.Join([]string{tickName, enterName, leaveName, rangeName, printName, operandName, methodName}, " "))
 	for name := range New().library {
 		if _, ok := rules[name]; !ok {
@@ -68,5 +68,19 @@ func TestUnknownFunctions(t *testing.T) {
 				t.Errorf("%s: %v, want %s", text, err, want)
 			}
 		}
+	}
+}
+
+// A guard renders nothing as long as it does not apply, and says nothing of
+// what it was given when it does.
+func TestFail(t *testing.T) {
+	const canary = "c4n4ry"
+	const text = `{{ if eq .mode "bad" }}{{ fail .secret }}{{ end }}ok`
+	if got, err := New().Execute("k", text, map[string]string{"mode": "good", "secret": canary}); err != nil || got != "ok" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	_, err := New().Execute("k", text, map[string]string{"mode": "bad", "secret": canary})
+	if err == nil || strings.Contains(err.Error(), canary) {
+		t.Errorf("got %v", err)
 	}
 }
