@@ -2,20 +2,19 @@
 # make demo and make test are all that a newcomer needs; both build what is missing.
 
 GO    ?= go
-PARTS := etcd,kube-apiserver,kube-controller-manager
+PARTS := etcd,kube-apiserver,kube-controller-manager,kubectl
 TOOLS := controller-gen golangci-lint gofumpt
 
-.PHONY: all build control-plane demo test lint generate verify tools clean
+.PHONY: all build control-plane demo test lint generate matrix verify tools clean
 
 all: build
 
 build: ## the lockstep binary
 	$(GO) build -trimpath -o bin/lockstep ./cmd/lockstep
 
-control-plane: ## etcd, kube-apiserver and kube-controller-manager, once
+control-plane: ## etcd, kube-apiserver, kube-controller-manager and kubectl, once
 	cd hack/cluster && $(GO) run . -o ../../bin/control-plane -parts $(PARTS)
 
-demo: PARTS := $(PARTS),kubectl
 demo: build control-plane ## the tutorial, from a secret in the manager to its rotation in the cluster; KEEP=1 leaves it running
 	$(GO) build -o bin/demo ./hack/demo
 	@bin/demo
@@ -34,8 +33,13 @@ generate: bin/controller-gen ## deep copies and CRDs from api/
 	bin/controller-gen crd paths=./api/... output:crd:artifacts:config=bin/crds
 	$(GO) run ./hack/crds -in bin/crds -out deploy/crds
 
-verify: generate ## generated files are those that are committed
-	git diff --exit-code -- api deploy
+matrix: control-plane ## docs/backends.md, from what the conformance suite finds
+	rm -f bin/matrix.jsonl
+	LOCKSTEP_MATRIX=$(CURDIR)/bin/matrix.jsonl $(GO) test -count=1 -run Conformance $$($(GO) list ./backends/... | grep -v /memory)
+	$(GO) run ./hack/matrix -in bin/matrix.jsonl
+
+verify: generate matrix ## generated files are those that are committed
+	git diff --exit-code -- api deploy docs/backends.md
 
 tools: $(TOOLS:%=bin/%)
 
