@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"slices"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
@@ -45,6 +46,9 @@ func (s shell) controller() *cobra.Command {
 			if err := cfg.Validate(); err != nil {
 				return err
 			}
+			if !slices.Contains(levels, level) {
+				return fmt.Errorf("--log-level: %q is not one of debug, info, warn and error", level)
+			}
 			if _, err := feed.Roots(s.env[feed.ExtraCA]); err != nil {
 				return err
 			}
@@ -79,6 +83,10 @@ func (s shell) controller() *cobra.Command {
 	f.TextVar(&level, "log-level", level, "debug, info, warn or error")
 	return cmd
 }
+
+// levels are those that may be asked for. Below debug, the client of the API
+// server logs what it sends and gets, and that is secrets.
+var levels = []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
 
 // loopback is what a controller on somebody's own machine may connect to: the
 // servers there are that person's, while those of a pod are ours.

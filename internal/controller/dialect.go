@@ -34,6 +34,8 @@ type Dialect struct {
 	// Synced reports whether the status says that the present generation is in
 	// place.
 	Synced func(client.Object) bool
+	// SyncedAt is when something last changed for the object. Optional.
+	SyncedAt func(client.Object) time.Time
 	// Held returns the versions that the status says the Secret holds of
 	// secrets that reading changes, by the refs' names.
 	Held func(client.Object) map[string]string

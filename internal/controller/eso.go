@@ -29,6 +29,12 @@ func ESO(set eso.Settings) Dialect {
 		Spec:    func(o client.Object, now time.Time) spec.Spec { return eso.Spec(as(o), set, now) },
 		Stores:  []Store{esoStore(eso.KindStore, set)},
 		Synced:  func(o client.Object) bool { return eso.Synced(as(o)) },
+		SyncedAt: func(o client.Object) time.Time {
+			if t := as(o).Status.RefreshTime; t != nil {
+				return t.Time
+			}
+			return time.Time{}
+		},
 		Held:    func(o client.Object) map[string]string { return as(o).Status.Versions },
 		Forced:  func(o client.Object) string { return eso.Forced(as(o)) },
 		Release: released,

@@ -83,11 +83,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		return r.finish(ctx, req, s, obj, facts)
 	}
 	r.follow(ctx, s, in, r.targets.expanded(req, p), r.Dialect.Held(obj), facts.Synced)
-	if facts.Synced && (!known || s.Refresh.Mode == spec.Pinned && r.targets.untouched(req, in.Current)) {
-		// After a restart or a change of leader it waits for its phase, so that
-		// a restart costs nothing; a pinned one is left alone.
+	if facts.Synced && r.rests(req, s, in, obj, known) {
 		r.targets.saw(req, in.Current)
-		return reconcile.Result{RequeueAfter: s.Refresh.Until(time.Now())}, nil
+		return reconcile.Result{RequeueAfter: r.look(s)}, nil
 	}
 	answers, ok := r.ask(ctx, req, s, in, p, obj, facts.Synced)
 	if !ok {
@@ -102,6 +100,19 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		return reconcile.Result{}, err
 	}
 	return r.finish(ctx, req, s, obj, facts)
+}
+
+// rests reports whether an object that is in sync, as its status says, is left
+// alone. After a restart or a change of leader it waits for its phase, so that a
+// restart costs nothing, unless something changed while nobody looked. A pinned
+// one is left alone until somebody else touches its Secret.
+func (r *Reconciler) rests(req reconcile.Request, s spec.Spec, in spec.Inputs, obj client.Object, known bool) bool {
+	orphan := s.Target.Creation == spec.Orphan
+	if !known {
+		changed := r.Dialect.SyncedAt != nil && in.SourcesChanged.After(r.Dialect.SyncedAt(obj))
+		return !changed && (orphan || !diff.Drifted(s, in.Current))
+	}
+	return s.Refresh.Mode == spec.Pinned && (orphan || r.targets.untouched(req, in.Current))
 }
 
 // release takes away from an object that is being deleted what nobody else
@@ -279,8 +290,8 @@ func held(p plan.Plan, versions map[string]string, stands bool) map[plan.Key]str
 // object wants one.
 func stands(s spec.Spec, current *spec.Secret) bool {
 	switch {
-	case s.Target.Creation == spec.None:
-		return true
+	case s.Target.Creation == spec.None, s.Target.Creation == spec.Orphan:
+		return true // an orphan that is gone is made again at its interval
 	case current == nil:
 		return false
 	case s.Target.Creation != spec.Owner:

@@ -126,7 +126,7 @@ func vanished(s spec.Spec, current *spec.Secret, want render.Desired) Decision {
 		return Decision{State: Deleted}
 	}
 	if c, ok := current.Controller(); !ok || !sameObject(c, s.Object) {
-		return refuse(conflict(WhereOwner, fmt.Sprintf("Secret %q is not deleted: it does not belong to this object", current.Name)))
+		return refuse(conflict("spec.target.deletionPolicy", fmt.Sprintf("Secret %q is not deleted: it does not belong to this object", current.Name)))
 	}
 	return Decision{Changes: []Change{{Delete, *current}}, State: Deleted}
 }

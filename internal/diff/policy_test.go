@@ -287,8 +287,8 @@ func TestVanished(t *testing.T) {
 		"DeleteAgain":    {reason: "it is gone already", deletion: spec.DeleteSecret, want: empty, state: diff.Deleted},
 		"DeleteGoing":    {reason: "it is going already", deletion: spec.DeleteSecret, current: mine(func(s *spec.Secret) { s.Deleting = true }), want: empty, state: diff.Deleted},
 		"DeleteUnproven": {reason: "a role that was taken away must not delete", deletion: spec.DeleteSecret, current: mine(nil, "k", "v"), want: unproven, refused: "nothing was listed, but", where: "spec.target.deletionPolicy"},
-		"DeleteForeign":  {reason: "it is not ours", deletion: spec.DeleteSecret, current: secret(nil, "k", "v"), want: empty, refused: `Secret "app" is not deleted`, where: diff.WhereOwner},
-		"DeleteOrphan":   {reason: "it is not ours any more", creation: spec.Orphan, deletion: spec.DeleteSecret, current: secret(nil, "k", "v"), want: empty, refused: `Secret "app" is not deleted`, where: diff.WhereOwner},
+		"DeleteForeign":  {reason: "it is not ours", deletion: spec.DeleteSecret, current: secret(nil, "k", "v"), want: empty, refused: `Secret "app" is not deleted`, where: "spec.target.deletionPolicy"},
+		"DeleteOrphan":   {reason: "it is not ours any more", creation: spec.Orphan, deletion: spec.DeleteSecret, current: secret(nil, "k", "v"), want: empty, refused: `Secret "app" is not deleted`, where: "spec.target.deletionPolicy"},
 		"DropMissing": {
 			reason: "the keys go, the Secret stays", deletion: spec.DropMissing, current: mine(func(s *spec.Secret) { s.Labels = ownerMarks }, "k", "v"), want: empty,
 			changes: update(mine(func(s *spec.Secret) { s.Labels = ownerMarks }, "k", "v"), func(s *spec.Secret) { s.Data = values() }),

@@ -64,7 +64,7 @@ func (g Gatherer) Inputs(ctx context.Context, s spec.Spec, kinds Stores) (spec.I
 	if in.Current, err = g.secret(ctx, s.Target); err != nil {
 		return spec.Inputs{}, err
 	}
-	if in.Sources, err = g.sources(ctx, s); err != nil {
+	if in.Sources, in.SourcesChanged, err = g.sources(ctx, s); err != nil {
 		return spec.Inputs{}, err
 	}
 	in.Leftovers, err = g.leftovers(ctx, s.Target)
@@ -130,9 +130,11 @@ func (g Gatherer) Stores(ctx context.Context, s spec.Spec, ns spec.Namespace, ki
 	return out, nil
 }
 
-// sources reads the ConfigMaps and Secrets that templates are in.
-func (g Gatherer) sources(ctx context.Context, s spec.Spec) (map[spec.Source]map[string]backend.Value, error) {
+// sources reads the ConfigMaps and Secrets that templates are in, and when the
+// newest of them was written.
+func (g Gatherer) sources(ctx context.Context, s spec.Spec) (map[spec.Source]map[string]backend.Value, time.Time, error) {
 	out := map[spec.Source]map[string]backend.Value{}
+	var changed time.Time
 	for _, source := range s.Target.Program.Sources() {
 		data := map[string]backend.Value{}
 		key := types.NamespacedName{Namespace: s.Object.Namespace, Name: source.Name}
@@ -140,12 +142,14 @@ func (g Gatherer) sources(ctx context.Context, s spec.Spec) (map[spec.Source]map
 		if source.Kind == "Secret" {
 			var obj corev1.Secret
 			err = g.Live.Get(ctx, key, &obj)
+			changed = later(changed, obj.ObjectMeta)
 			for k, v := range obj.Data {
 				data[k] = backend.NewValue(v)
 			}
 		} else {
 			var obj corev1.ConfigMap
 			err = g.Live.Get(ctx, key, &obj)
+			changed = later(changed, obj.ObjectMeta)
 			for k, v := range obj.Data {
 				data[k] = backend.NewValue([]byte(v))
 			}
@@ -154,10 +158,24 @@ func (g Gatherer) sources(ctx context.Context, s spec.Spec) (map[spec.Source]map
 		case err == nil:
 			out[source] = data
 		case !apierrors.IsNotFound(err):
-			return nil, fmt.Errorf("read %s %q: %w", source.Kind, source.Name, err)
+			return nil, changed, fmt.Errorf("read %s %q: %w", source.Kind, source.Name, err)
 		}
 	}
-	return out, nil
+	return out, changed, nil
+}
+
+// later returns the time at which an object was last written, if that is after
+// t.
+func later(t time.Time, meta metav1.ObjectMeta) time.Time {
+	if meta.CreationTimestamp.After(t) {
+		t = meta.CreationTimestamp.Time
+	}
+	for _, e := range meta.ManagedFields {
+		if e.Time != nil && e.Time.After(t) {
+			t = e.Time.Time
+		}
+	}
+	return t
 }
 
 // leftovers finds the Secrets that carry the marks of the object under another

@@ -135,7 +135,7 @@ func failed(i spec.Issue) Outcome {
 	}
 }
 
-// worst returns the most severe problem; among equals the one that fails
+// worst returns the most severe problem; among equals the one whose store fails
 // longest, and then the first of the manifest.
 func worst(problems []render.Problem) (render.Problem, bool) {
 	if len(problems) == 0 {
@@ -143,6 +143,9 @@ func worst(problems []render.Problem) (render.Problem, bool) {
 	}
 	// MaxFunc returns the first of several that are maximal.
 	return slices.MaxFunc(problems, func(a, b render.Problem) int {
+		if a.Code == b.Code && !Transient(a.Code) {
+			return 0 // what was heard first depends on when it was asked
+		}
 		return cmp.Or(cmp.Compare(rank(b.Code), rank(a.Code)), cmp.Compare(a.Failing, b.Failing))
 	}), true
 }

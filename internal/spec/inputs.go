@@ -4,6 +4,7 @@ package spec
 
 import (
 	"slices"
+	"time"
 
 	"github.com/lockstep-secrets/lockstep/backend"
 )
@@ -17,6 +18,9 @@ type Inputs struct {
 	Current   *Secret // the target as it stands; nil when there is none
 	// Sources holds those of the templates that there are, by key.
 	Sources map[Source]map[string]backend.Value
+	// SourcesChanged is when the newest of Sources was last written, as far as
+	// the API server notes it.
+	SourcesChanged time.Time
 	// Leftovers are Secrets that were the object's target under another name,
 	// without their data.
 	Leftovers []Secret
