@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -69,6 +70,11 @@ func (w Writer) Object(ctx context.Context, before, after client.Object) error {
 	return client.IgnoreNotFound(w.Client.Patch(ctx, after, patch))
 }
 
+// tooLarge is what etcd says of an object that is larger than it takes (1.5 MiB
+// unless it is told otherwise). The API server passes that on as an error of its
+// own (500).
+const tooLarge = "etcdserver: request is too large"
+
 // Issue words an error of the API server for the status of an object.
 func Issue(name string, err error) spec.Issue {
 	out := spec.Issue{Where: "Secret", Code: backend.Unknown, Message: fmt.Sprintf("Secret %q cannot be written", name)}
@@ -80,6 +86,9 @@ func Issue(name string, err error) spec.Issue {
 	case apierrors.IsInvalid(err) && errors.As(err, &status):
 		// The API server writes no value of a Secret into its messages.
 		out.Message = status.Status().Message
+	case apierrors.IsRequestEntityTooLargeError(err), strings.Contains(err.Error(), tooLarge):
+		out.Code = backend.InvalidRef
+		out.Message = fmt.Sprintf("Secret %q is too large for the API server with the names of its keys; take fewer or smaller entries", name)
 	case apierrors.IsForbidden(err):
 		out.Message = fmt.Sprintf("Secret %q cannot be written: Lockstep is not allowed to; see the RBAC manifests", name)
 	}
