@@ -8,8 +8,8 @@ type FakeProvider struct {
 	// The values.
 	Data []FakeData `json:"data"`
 
-	// What a check of the store finds: 0 that it is ready, 1 that it is not, 2 that
-	// it cannot tell.
+	// What a check of the store finds: 0 that it is ready, 1 that it cannot tell, 2 that
+	// it is not ready.
 	// +optional
 	ValidationResult *int `json:"validationResult,omitempty"`
 }
