@@ -160,6 +160,23 @@ func (s *Store) Check(ctx context.Context) error {
 	return nil
 }
 
+// Watch calls notify for changes until ctx ends or the stream breaks, which is
+// an error. Without a Watcher it is InvalidRef.
+func (s *Store) Watch(ctx context.Context, notify func(Ref)) error {
+	if s.backend.Watcher == nil {
+		return Errorf(InvalidRef, "%s tells nobody of changes", s.name)
+	}
+	if err := s.silenced(); err != nil {
+		return err
+	}
+	err := s.backend.Watcher.Watch(ctx, notify)
+	if err == nil {
+		err = Errorf(Unavailable, "%s ended the stream of changes", s.name)
+	}
+	s.heed(err)
+	return err
+}
+
 // Close lets go of the backend's connections.
 func (s *Store) Close() error {
 	if s.backend.Close == nil {

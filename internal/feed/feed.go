@@ -15,9 +15,10 @@
 //	                                                     ├──▶ changed: all who follow are woken
 //	                                                     └──▶ failed: told once, then by outcome.Retry
 //
-// For a listing it is one Find instead, which goes alone (listing.go). How a
-// store becomes a login is in opening.go, and what makes it be opened anew in
-// deps.go.
+// For a listing it is one Find instead, which goes alone (listing.go). Notices
+// of change, where a product has them, make a secret due before its phase
+// (watch.go). How a store becomes a login is in opening.go, and what makes it be
+// opened anew in deps.go.
 package feed
 
 import (
@@ -72,6 +73,8 @@ type Feed struct {
 	// begin starts a read. It is nil outside Run, to whose context reads
 	// belong: they serve many, and end with none of them.
 	begin func(l *login, batch []*ref, refused error)
+	// listen opens a stream of notices, likewise, and returns what ends it.
+	listen func(l *login) (hangUp func())
 	// look starts a probe, likewise.
 	look      func(l *login, batch []*ref, refused error)
 	work      sync.WaitGroup
@@ -121,8 +124,14 @@ func (f *Feed) Run(ctx context.Context) {
 	f.look = func(l *login, batch []*ref, refused error) {
 		f.work.Go(func() { f.probe(ctx, l, batch, refused) })
 	}
+	f.listen = func(l *login) func() {
+		ctx, hangUp := context.WithCancel(ctx)
+		f.work.Go(func() { f.watch(ctx, l) })
+		return hangUp
+	}
 	for _, l := range f.logins {
 		f.pump(l)
+		f.tune(l)
 	}
 	f.mu.Unlock()
 	defer f.halt()
@@ -146,7 +155,13 @@ func (f *Feed) Run(ctx context.Context) {
 // halt sees to it that no read begins any more, and waits for the others.
 func (f *Feed) halt() {
 	f.mu.Lock()
-	f.begin, f.look = nil, nil
+	f.begin, f.look, f.listen = nil, nil, nil
+	for _, l := range f.logins {
+		if l.hangUp != nil {
+			l.hangUp()
+			l.hangUp = nil
+		}
+	}
 	f.mu.Unlock()
 	f.work.Wait()
 }
@@ -247,6 +262,11 @@ func (f *Feed) Follow(ctx context.Context, sub Subscription, creds func(spec.Sto
 		}
 	}
 	f.use(fo, opened)
+	for _, o := range opened {
+		if o.login != nil {
+			f.tune(o.login)
+		}
+	}
 	f.reopen(fo, failed, now)
 	f.nudge()
 }

@@ -35,6 +35,9 @@ type login struct {
 	checking *checking // under way
 	good     time.Time // when the last good answer came; zero when it was refused since
 
+	watcher bool   // it tells changes as they happen
+	hangUp  func() // ends the stream of notices; nil while there is none
+
 	prober  bool      // it can tell changes without reading
 	probes  []*ref    // due to be probed
 	probing bool      // a probe is under way
@@ -163,6 +166,7 @@ func (f *Feed) login(fl *flight, b backend.Backend, id backend.Identity, c *clie
 	l.ledger.login = l
 	l.prober = slices.Contains(l.store.Capabilities(), backend.CanProbe)
 	l.checker = slices.Contains(l.store.Capabilities(), backend.CanCheck)
+	l.watcher = slices.Contains(l.store.Capabilities(), backend.CanWatch)
 	f.logins[name] = l
 	fl.founded = l
 	return l
@@ -195,6 +199,7 @@ func (f *Feed) collect(l *login) {
 		return
 	}
 	delete(f.logins, l.name)
+	f.tune(l)
 	f.erase(&l.ledger)
 	_ = l.store.Close() // there is nobody left to tell
 }

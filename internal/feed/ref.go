@@ -179,6 +179,7 @@ func (f *Feed) leave(q *question) {
 	f.cache.drop(r)
 	r.place = nowhere
 	r.login.lose(r)
+	f.tune(r.login)
 	f.collect(r.login)
 }
 

@@ -39,6 +39,7 @@ type world struct {
 	linger     time.Duration // how long a read takes after its end
 	hook       func()        // called while a store is opened that says "hook"
 	prober     *prober       // nil when the store has none
+	watches    bool          // the store tells of changes
 	finder     finder
 	opener     opener
 	checker    checker
@@ -131,6 +132,9 @@ func (w *world) open(ctx context.Context, cfg backend.Config, creds backend.Cred
 	b.Checker = w.checker.of(b.Checker)
 	own := b.Prober
 	b.Prober = nil
+	if !w.watches {
+		b.Watcher = nil
+	}
 	if w.prober != nil {
 		b.Prober = via{w.prober, own}
 	}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package feed
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/lockstep-secrets/lockstep/backend"
+	"github.com/lockstep-secrets/lockstep/internal/outcome"
+)
+
+// Where a product tells of changes as they happen, a notice makes a secret due
+// now. It never carries data, and nothing relies on it: secrets are polled as
+// if there were none, so a notice that is lost, late or repeated changes
+// nothing but the delay.
+
+const (
+	// settle is how long a secret is left alone after a read, however many
+	// notices come: a writer in a loop must not make a reader in a loop.
+	settle = time.Second
+	// healthy is how long a stream has to last for its end to be bad luck.
+	healthy = time.Minute
+	// reconnect caps the pause before a broken stream is opened again.
+	reconnect = time.Minute
+	// refusal is how long a store that has no stream for us is left alone.
+	refusal = time.Hour
+)
+
+// tune opens or closes the stream of a login: there is one while somebody polls
+// a secret of the login.
+func (f *Feed) tune(l *login) {
+	if !l.watcher || f.listen == nil {
+		return
+	}
+	wanted := l.polled()
+	switch {
+	case wanted && l.hangUp == nil:
+		l.hangUp = f.listen(l)
+	case !wanted && l.hangUp != nil:
+		l.hangUp()
+		l.hangUp = nil
+	}
+}
+
+// polled reports whether a secret of the login has an interval.
+func (l *login) polled() bool {
+	for _, r := range l.refs {
+		if r.every > 0 {
+			return true
+		}
+	}
+	for _, r := range l.listings {
+		if r.every > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// watch keeps a stream open until ctx ends.
+func (f *Feed) watch(ctx context.Context, l *login) {
+	for n := 0; ; {
+		began := time.Now()
+		err := l.store.Watch(ctx, func(ref backend.Ref) { f.noticed(l, ref) })
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(began) >= healthy {
+			n = 0
+		}
+		n++
+		timer := time.NewTimer(patience(err, n))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+		// What changed in between was not told.
+		f.noticed(l, backend.Ref{})
+	}
+}
+
+// patience is how long to wait before a stream is opened again.
+func patience(err error, n int) time.Duration {
+	switch backend.CodeOf(err) {
+	case backend.NotFound, backend.PermissionDenied, backend.InvalidRef:
+		return refusal
+	}
+	return outcome.Pause(n, reconnect, backend.RetryAfterOf(err), rand.Float64()) //nolint:gosec // jitter
+}
+
+// noticed makes due what a notice is about: every version and part of a secret,
+// the listings, in which it may be, or everything.
+func (f *Feed) noticed(l *login, about backend.Ref) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	for _, r := range l.refs {
+		if about == (backend.Ref{}) || r.ref.Path == about.Path {
+			f.hasten(r, now)
+		}
+	}
+	for _, r := range l.listings {
+		f.hasten(r, now)
+	}
+	f.nudge()
+}
+
+// hasten makes a secret due as soon as it may be. Those that nobody polls are
+// frozen, and those that reading changes are not read for a hint.
+func (f *Feed) hasten(r *ref, now time.Time) {
+	if r.every <= 0 || r.mutates || r.place == inUrgent || r.place == inRoutine {
+		return
+	}
+	if r.busy {
+		r.again = true // the read under way may have seen what was before
+		return
+	}
+	due := r.tried.Add(settle)
+	if due.Before(now) {
+		due = now
+	}
+	if !r.scheduled() || r.due.After(due) {
+		f.schedule.set(r, due)
+	}
+}
