@@ -5,7 +5,7 @@ GO    ?= go
 PARTS := etcd,kube-apiserver,kube-controller-manager,kubectl
 TOOLS := controller-gen golangci-lint gofumpt
 
-.PHONY: all build control-plane demo test lint generate matrix verify tools clean
+.PHONY: all build control-plane vault demo test lint generate matrix verify tools clean
 
 all: build
 
@@ -15,15 +15,19 @@ build: ## the lockstep binary
 control-plane: ## etcd, kube-apiserver, kube-controller-manager and kubectl, once
 	cd hack/cluster && $(GO) run . -o ../../bin/control-plane -parts $(PARTS)
 
+vault: ## a real HashiCorp Vault for tests, once
+	cd hack/vault && $(GO) run ./build -o ../../bin/vault
+
 demo: build control-plane ## the tutorial, from a secret in the manager to its rotation in the cluster; KEEP=1 leaves it running
 	$(GO) build -o bin/demo ./hack/demo
 	@bin/demo
 
-test: control-plane ## unit, conformance and control-plane tests
+test: control-plane vault ## unit, conformance and control-plane tests
 	$(GO) test -race $$($(GO) list ./... | grep -v -e /test/eso -e /test/attacks)
 	$(GO) test -race ./test/eso ./test/attacks # by themselves: others count requests in a second
 	cd hack/cluster && $(GO) test ./...
 	cd hack/ibmtests && $(GO) test ./...
+	cd hack/vault && $(GO) test . ./build ./certutil # ./... would compile the server once more
 
 lint: bin/golangci-lint ## what the compiler does not say
 	bin/golangci-lint run ./...
@@ -34,7 +38,7 @@ generate: bin/controller-gen ## deep copies and CRDs from api/
 	bin/controller-gen crd paths=./api/... output:crd:artifacts:config=bin/crds
 	$(GO) run ./hack/crds -in bin/crds -out deploy/crds
 
-matrix: control-plane ## docs/backends.md, from what the conformance suite finds
+matrix: control-plane vault ## docs/backends.md, from what the conformance suite finds
 	rm -f bin/matrix.jsonl
 	LOCKSTEP_MATRIX=$(CURDIR)/bin/matrix.jsonl $(GO) test -count=1 -run Conformance $$($(GO) list ./backends/... | grep -v /memory)
 	$(GO) run ./hack/matrix -in bin/matrix.jsonl
