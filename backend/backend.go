@@ -177,6 +177,10 @@ type Config struct {
 	// Name tells stores apart, for products that keep state in the process:
 	// kind, namespace and name. It is stable, and holds no secret bytes.
 	Name string
+	// Shared says that the store is the operator's, for the whole cluster. Others
+	// must not log in as the controller: whoever wrote them says where its
+	// credentials go.
+	Shared bool
 	// Raw is the provider's part of the manifest as JSON; nil in dialects
 	// whose stores are configured by the operator's environment.
 	Raw []byte

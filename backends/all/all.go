@@ -9,6 +9,7 @@ import (
 	"github.com/lockstep-secrets/lockstep/backends/fake"
 	"github.com/lockstep-secrets/lockstep/backends/ibm"
 	"github.com/lockstep-secrets/lockstep/backends/kubernetes"
+	"github.com/lockstep-secrets/lockstep/backends/vault"
 	"github.com/lockstep-secrets/lockstep/backends/webhook"
 	"github.com/lockstep-secrets/lockstep/internal/gotemplate"
 )
@@ -19,6 +20,8 @@ func Drivers() map[string]backend.Driver {
 		"fake":       fake.New(),
 		"ibm":        ibm.Driver(),
 		"kubernetes": kubernetes.Driver(),
+		"openBao":    vault.OpenBao(),
+		"vault":      vault.Driver(),
 		"webhook":    webhook.New(render),
 	}
 }

@@ -178,8 +178,8 @@ func (f *Feed) fly(ctx context.Context, fl *flight, s spec.Store, creds func(spe
 		return nil
 	}
 	cfg := backend.Config{
-		Name: fl.key.store.Kind + "/" + fl.key.store.Namespace + "/" + fl.key.store.Name,
-		Raw:  s.Raw, Env: s.Env, Fingerprint: f.fingerprint, Spend: c.common.Spend, Client: c.client,
+		Name:   fl.key.store.Kind + "/" + fl.key.store.Namespace + "/" + fl.key.store.Name,
+		Shared: !tenant(s), Raw: s.Raw, Env: s.Env, Fingerprint: f.fingerprint, Spend: c.common.Spend, Client: c.client,
 	}
 	b, id, err = open(ctx, cfg, f.noting(fl, creds(s), s.Namespace), c.client(nil))
 	return nil

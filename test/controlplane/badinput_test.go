@@ -37,9 +37,9 @@ func TestBadManifest(t *testing.T) {
 		"backend of a later version": {
 			reason: "the CRD knows it, this version does not",
 			spec: func(_ *world, id string) string {
-				return "{backendType: vault, data: [{key: " + id + ", name: password, property: password}]}"
+				return "{backendType: akeyless, data: [{key: " + id + ", name: password, property: password}]}"
 			},
-			want: `backendType "vault" is not supported by this version of Lockstep; supported: ibmcloudSecretsManager`,
+			want: `backendType "akeyless" is not supported by this version of Lockstep; supported: ibmcloudSecretsManager, vault`,
 		},
 		"no secretType": {
 			reason: "the words of IBM's client, which KES passed on",

@@ -30,6 +30,14 @@ type Provider struct {
 	// +optional
 	IBM *IBMProvider `json:"ibm,omitempty"`
 
+	// HashiCorp Vault.
+	// +optional
+	Vault *VaultProvider `json:"vault,omitempty"`
+
+	// OpenBao.
+	// +optional
+	OpenBao *OpenBaoProvider `json:"openBao,omitempty"`
+
 	// Whatever answers an HTTP request.
 	// +optional
 	Webhook *WebhookProvider `json:"webhook,omitempty"`

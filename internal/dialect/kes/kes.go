@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -182,6 +183,15 @@ func specArgs(es *v1.ExternalSecret) map[string]string {
 	out := map[string]string{}
 	if es.Spec.KeyByName {
 		out["keyByName"] = "true"
+	}
+	if es.Spec.VaultMountPoint != "" {
+		out["vaultMountPoint"] = es.Spec.VaultMountPoint
+	}
+	if es.Spec.VaultRole != "" {
+		out["vaultRole"] = es.Spec.VaultRole
+	}
+	if es.Spec.KVVersion != 0 {
+		out["kvVersion"] = strconv.Itoa(es.Spec.KVVersion)
 	}
 	return out
 }

@@ -98,6 +98,17 @@ func TestSpec(t *testing.T) {
 	}
 }
 
+// TestSpecArgs: what a manifest says once belongs to each of its reads.
+func TestSpecArgs(t *testing.T) {
+	es := object(t, `{"backendType": "vault", "vaultRole": "r", "vaultMountPoint": "m", "kvVersion": 1, "dataFrom": ["f"], "data": [{"key": "k", "name": "n"}]}`)
+	want := map[string]string{"vaultRole": "r", "vaultMountPoint": "m", "kvVersion": "1"}
+	for _, e := range kes.Spec(es, settings()).Entries {
+		if diff := cmp.Diff(want, e.Key.Args); diff != "" {
+			t.Errorf("%s: -want, +got:\n%s", e.Where, diff)
+		}
+	}
+}
+
 func TestSpecStore(t *testing.T) {
 	cases := map[string]struct {
 		reason  string
