@@ -5,64 +5,96 @@ package backend
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 )
 
-// window is the second that a rate limit speaks of, and a little more: what
-// left one second apart here may arrive closer together there.
+// window is the second that a rate limit speaks of, and a little more for
+// clocks that do not run alike.
 const window = time.Second + 25*time.Millisecond
 
 // A Quota is the budget of one instance or account of a product. Everybody
 // who talks to it spends the same Quota, so retries, listings and several
 // stores together stay below the product's limit.
+//
+// A request counts from when it leaves until one second after its answer. The
+// other side saw it somewhere between, so of any limit+1 requests it sees the
+// first and the last more than a second apart, however unevenly a network or a
+// busy machine delays them.
 type Quota struct {
 	limit int
 
 	turn chan struct{} // held by the one caller who waits for the window; the others queue
 
-	mu    sync.Mutex
-	sent  []time.Time // ring of the last limit departures
-	next  int
-	quiet time.Time
+	mu       sync.Mutex
+	underway int
+	answered []time.Time   // of the last window, oldest first
+	changed  chan struct{} // holds one when a request was answered
+	quiet    time.Time
 }
 
 // NewQuota allows at most limit requests in any one-second window; 0 means
 // any number.
 func NewQuota(limit int) *Quota {
-	return &Quota{limit: limit, turn: make(chan struct{}, 1), sent: make([]time.Time, max(limit, 0))}
+	return &Quota{limit: limit, turn: make(chan struct{}, 1), changed: make(chan struct{}, 1)}
 }
 
-// Spend waits until one more request may leave. While the quota is quiet it
-// fails at once with RateLimited, so that nobody hangs for as long as a
-// product may ask to be left alone.
+// Spend waits until one more request may leave, for callers who cannot say when
+// it is answered. While the quota is quiet it fails at once with RateLimited, so
+// that nobody hangs for as long as a product may ask to be left alone.
 func (q *Quota) Spend(ctx context.Context) error {
-	if err := q.silenced(); err != nil {
+	answered, err := q.Begin(ctx)
+	if err != nil {
 		return err
+	}
+	answered()
+	return nil
+}
+
+// Begin is Spend for callers who say when the request is answered, or failed.
+// They have to call answered once.
+func (q *Quota) Begin(ctx context.Context) (answered func(), err error) {
+	if err := q.silenced(); err != nil {
+		return nil, err
 	}
 	select {
 	case q.turn <- struct{}{}:
 		defer func() { <-q.turn }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 	for {
 		if err := q.silenced(); err != nil {
-			return err
+			return nil, err
 		}
-		wait := q.take()
-		if wait <= 0 {
-			return nil
+		wait, ok := q.take()
+		if ok {
+			return q.answer, nil
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
+		if err := q.wait(ctx, wait); err != nil {
+			return nil, err
 		}
 	}
+}
+
+// wait returns after d, or earlier when a request was answered; with d 0 then
+// only.
+func (q *Quota) wait(ctx context.Context, d time.Duration) error {
+	var over <-chan time.Time
+	if d > 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		over = timer.C
+	}
+	select {
+	case <-over:
+	case <-q.changed:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
 }
 
 // silenced returns the error to give while the quota is quiet.
@@ -74,22 +106,43 @@ func (q *Quota) silenced() error {
 	return &Error{Code: RateLimited, Message: "the store asked to be left alone for a while", RetryAfter: d}
 }
 
-// take books a departure now, or says how long until one is free.
-func (q *Quota) take() time.Duration {
+// take books a departure, or says how long until one is free: 0 when that takes
+// an answer.
+func (q *Quota) take() (wait time.Duration, ok bool) {
+	if q.limit <= 0 {
+		return 0, true
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.limit <= 0 {
-		return 0
-	}
 	now := time.Now()
-	if oldest := q.sent[q.next]; !oldest.IsZero() {
-		if wait := oldest.Add(window).Sub(now); wait > 0 {
-			return wait
-		}
+	over := 0
+	for over < len(q.answered) && now.Sub(q.answered[over]) >= window {
+		over++
 	}
-	q.sent[q.next] = now
-	q.next = (q.next + 1) % q.limit
-	return 0
+	q.answered = slices.Delete(q.answered, 0, over)
+	switch {
+	case q.underway+len(q.answered) < q.limit:
+		q.underway++
+		return 0, true
+	case len(q.answered) == 0:
+		return 0, false
+	}
+	return q.answered[0].Add(window).Sub(now), false
+}
+
+// answer ends a request that take booked.
+func (q *Quota) answer() {
+	if q.limit <= 0 {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.underway--
+	q.answered = append(q.answered, time.Now())
+	select {
+	case q.changed <- struct{}{}:
+	default:
+	}
 }
 
 // Silence keeps everybody away for d, or longer where an earlier call said so.
@@ -127,23 +180,33 @@ func (m *Metered) Use(q *Quota) {
 
 // Spend waits for the quota, if there is one.
 func (m *Metered) Spend(ctx context.Context) error {
-	m.mu.Lock()
-	q := m.quota
-	m.mu.Unlock()
-	if q == nil {
-		return nil
+	if q := m.spent(); q != nil {
+		return q.Spend(ctx)
 	}
-	return q.Spend(ctx)
+	return nil
+}
+
+// spent returns the quota that m spends; nil when there is none yet.
+func (m *Metered) spent() *Quota {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.quota
 }
 
 // RoundTrip waits for the quota and makes the request.
 func (m *Metered) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := m.Spend(r.Context()); err != nil {
+	q := m.spent()
+	if q == nil {
+		return m.Base.RoundTrip(r)
+	}
+	answered, err := q.Begin(r.Context())
+	if err != nil {
 		if r.Body != nil {
 			_ = r.Body.Close() // a RoundTripper must, whatever happens
 		}
 		return nil, err
 	}
+	defer answered()
 	return m.Base.RoundTrip(r)
 }
 

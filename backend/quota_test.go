@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -55,6 +56,73 @@ func TestQuotaKeepsTheWindow(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestQuotaOnUnevenRoads lets requests be delayed at random before the other
+// side sees them, as a busy machine does.
+func TestQuotaOnUnevenRoads(t *testing.T) {
+	for _, limit := range []int{1, 7, 20} {
+		synctest.Test(t, func(t *testing.T) {
+			q := backend.NewQuota(limit)
+			random := rand.New(rand.NewPCG(1, uint64(limit)))
+			var mu sync.Mutex
+			var seen []time.Time
+			var wg sync.WaitGroup
+			for range 200 {
+				there, back := time.Duration(random.IntN(900))*time.Millisecond, time.Duration(random.IntN(300))*time.Millisecond
+				wg.Go(func() {
+					answered, err := q.Begin(t.Context())
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer answered()
+					time.Sleep(there) // virtual
+					mu.Lock()
+					seen = append(seen, time.Now())
+					mu.Unlock()
+					time.Sleep(back)
+				})
+			}
+			wg.Wait()
+			for i := limit; i < len(seen); i++ {
+				if apart := seen[i].Sub(seen[i-limit]); apart < time.Second {
+					t.Fatalf("limit %d: %d requests arrived within %s", limit, limit+1, apart)
+				}
+			}
+			if q.Spend(t.Context()) != nil || len(seen) != 200 {
+				t.Errorf("limit %d: %d of 200 requests left", limit, len(seen))
+			}
+		})
+	}
+}
+
+// TestQuotaWaitsForAnswers has every request unanswered, so that no clock says
+// when the next may leave.
+func TestQuotaWaitsForAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := backend.NewQuota(2)
+		one, err := q.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := q.Begin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if _, err := q.Begin(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a third request while two were not answered: %v", err)
+		}
+		start := time.Now()
+		time.AfterFunc(time.Minute, one)
+		if err := q.Spend(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took < 61*time.Second || took > 62*time.Second {
+			t.Errorf("the next left after %s, want a second after the answer", took)
+		}
+	})
 }
 
 func TestQuotaWithoutLimit(t *testing.T) {
@@ -185,6 +253,36 @@ func TestMetered(t *testing.T) {
 	if err := m.Spend(t.Context()); backend.CodeOf(err) != backend.RateLimited {
 		t.Errorf("spending in a silence: %v", err)
 	}
+}
+
+// slow is a RoundTripper that takes its time.
+type slow time.Duration
+
+func (s slow) RoundTrip(*http.Request) (*http.Response, error) {
+	time.Sleep(time.Duration(s)) // virtual
+	return &http.Response{Body: http.NoBody}, nil
+}
+
+func TestMeteredCountsFromTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &backend.Metered{Base: slow(10 * time.Second)}
+		m.Use(backend.NewQuota(1))
+		start := time.Now()
+		for range 2 {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://store", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := m.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = answer.Body.Close()
+		}
+		if took := time.Since(start); took < 21*time.Second || took > 22*time.Second {
+			t.Errorf("two requests of 10s took %s, want a second between them", took)
+		}
+	})
 }
 
 func TestParseRetryAfter(t *testing.T) {
