@@ -158,9 +158,9 @@ func (a access) tls() (*tls.Config, error) {
 		t.RootCAs.AppendCertsFromPEM(a.ca.Reveal())
 	}
 	if a.cert.IsSet() {
-		pair, err := tls.X509KeyPair(a.cert.Reveal(), a.key.Reveal())
-		if err != nil { // its text may quote the key
-			return nil, backend.Errorf(backend.Unauthenticated, "%s: the certificate and the key are no pair in PEM", a.field)
+		pair, err := backend.KeyPair(a.field, a.cert, a.key)
+		if err != nil {
+			return nil, err
 		}
 		t.Certificates = []tls.Certificate{pair}
 	}
