@@ -51,8 +51,8 @@ type auth struct {
 	UserPass   *userAuth       `json:"userPass"`
 	JWT        *jwtAuth        `json:"jwt"`
 	Cert       *certAuth       `json:"cert"`
-	IAM        json.RawMessage `json:"iam"`
-	GCP        json.RawMessage `json:"gcp"`
+	IAM        *iamAuth        `json:"iam"`
+	GCP        *gcpAuth        `json:"gcp"`
 }
 
 type appRole struct {
@@ -228,7 +228,7 @@ func (c *config) checkAuth() error {
 	given := 0
 	for _, set := range []bool{
 		a.Token != nil, a.AppRole != nil, a.Kubernetes != nil, a.LDAP != nil, a.UserPass != nil, a.JWT != nil, a.Cert != nil,
-		isSet(a.IAM), isSet(a.GCP),
+		a.IAM != nil, a.GCP != nil,
 	} {
 		if set {
 			given++
@@ -236,9 +236,6 @@ func (c *config) checkAuth() error {
 	}
 	if given != 1 {
 		return backend.Errorf(backend.InvalidRef, "%s.auth needs exactly one login, and %d are given", c.where, given)
-	}
-	if isSet(a.IAM) || isSet(a.GCP) {
-		return backend.Errorf(backend.InvalidRef, "%s.auth: iam and gcp are not supported by this version of Lockstep", c.where)
 	}
 	if c.bao && a.Token == nil && a.AppRole == nil && a.UserPass == nil {
 		return backend.Errorf(backend.InvalidRef, "%s.auth: OpenBao takes tokenSecretRef, appRole or userPass; use the provider vault for other logins", c.where)
@@ -267,7 +264,7 @@ func openStore(ctx context.Context, cfg backend.Config, creds backend.Credential
 	if err != nil {
 		return backend.Backend{}, backend.Identity{}, err
 	}
-	l := logins{config: c, creds: creds, trusted: cfg.Shared}
+	l := logins{config: c, creds: creds, trusted: cfg.Shared, http: client}
 	m, err := l.method(ctx)
 	if err != nil {
 		return backend.Backend{}, backend.Identity{}, err

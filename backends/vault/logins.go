@@ -30,7 +30,8 @@ const podToken = "/var/run/secrets/kubernetes.io/serviceaccount/token" //nolint:
 type logins struct {
 	config
 	creds   backend.Credentials
-	trusted bool // it may log in as the controller itself
+	trusted bool         // it may log in as the controller itself
+	http    *http.Client // for what is asked on the way to a login, and is not Vault
 	// Set by client.
 	ca, cert, key backend.Value
 }
@@ -58,6 +59,10 @@ func (l *logins) method(ctx context.Context) (method, error) {
 		m, err = l.jwt(ctx, *a.JWT)
 	case a.Cert != nil:
 		m, err = l.certificate(*a.Cert)
+	case a.IAM != nil:
+		m, err = l.iam(ctx, *a.IAM)
+	case a.GCP != nil:
+		m, err = l.gcp(ctx, *a.GCP)
 	}
 	m.namespace = cmp.Or(a.Namespace, l.Namespace)
 	return m, err
@@ -329,9 +334,9 @@ func (l *logins) client(ctx context.Context, cfg backend.Config, given *http.Cli
 		t.RootCAs.AppendCertsFromPEM(l.ca.Reveal())
 	}
 	if l.cert.IsSet() {
-		pair, err := tls.X509KeyPair(l.cert.Reveal(), l.key.Reveal())
-		if err != nil { // its text may quote the key
-			return nil, backend.Errorf(backend.Unauthenticated, "%s: the certificate and the key are no pair in PEM", field)
+		pair, err := backend.KeyPair(field, l.cert, l.key)
+		if err != nil {
+			return nil, err
 		}
 		t.Certificates = []tls.Certificate{pair}
 	}
