@@ -32,7 +32,7 @@ type Backend struct {
 	Versioner Versioner
 	Writer    Writer
 	Watcher   Watcher
-	Issuer    Issuer
+	Lessor    Lessor
 	Limits    Limits
 	// Partial says that listings leave out what the login may not read. Then
 	// nothing is proven by what a Finder does not yield.
@@ -145,22 +145,13 @@ type Watcher interface {
 	Watch(ctx context.Context, notify func(Ref)) error
 }
 
-// An Issuer makes credentials that expire.
-type Issuer interface {
-	// Issue creates a credential. It is not idempotent: a caller that cannot
-	// store the result must Revoke the lease.
-	Issue(ctx context.Context, ref Ref) (Secret, Lease, error)
-	// Renew extends a lease. NotFound means that it ended.
+// A Lessor looks after what a Read made for its caller: a Secret with a Lease.
+type Lessor interface {
+	// Renew extends a lease. NotFound means that it ended, or that it cannot
+	// last: the secret has to be read again, which makes another one.
 	Renew(ctx context.Context, id string) (Lease, error)
 	// Revoke ends a lease. One that ended already is a success.
 	Revoke(ctx context.Context, id string) error
-}
-
-// Lease is the life of an issued credential.
-type Lease struct {
-	ID        string
-	Expires   time.Time
-	Renewable bool
 }
 
 // Open makes a Backend out of a configuration. It makes no request: logging in

@@ -14,7 +14,7 @@ const (
 	CanVersions Capability = "versions"
 	CanWrite    Capability = "write"
 	CanWatch    Capability = "watch"
-	CanIssue    Capability = "issue"
+	CanLease    Capability = "lease"
 )
 
 // Capabilities returns what b can do, in a fixed order. It is computed from
@@ -32,7 +32,7 @@ func (b Backend) Capabilities() []Capability {
 		{b.Versioner != nil, CanVersions},
 		{b.Writer != nil, CanWrite},
 		{b.Watcher != nil, CanWatch},
-		{b.Issuer != nil, CanIssue},
+		{b.Lessor != nil, CanLease},
 	} {
 		if c.has {
 			out = append(out, c.name)

@@ -79,7 +79,7 @@ type everything struct {
 	backend.Versioner
 	backend.Writer
 	backend.Watcher
-	backend.Issuer
+	backend.Lessor
 }
 
 func TestCapabilities(t *testing.T) {
@@ -90,13 +90,13 @@ func TestCapabilities(t *testing.T) {
 		want   []backend.Capability
 	}{
 		"none": {"nothing is claimed", backend.Backend{}, nil},
-		"some": {"fields that are set, in a fixed order", backend.Backend{Issuer: e, Reader: e, Finder: e}, []backend.Capability{backend.CanRead, backend.CanFind, backend.CanIssue}},
+		"some": {"fields that are set, in a fixed order", backend.Backend{Lessor: e, Reader: e, Finder: e}, []backend.Capability{backend.CanRead, backend.CanFind, backend.CanLease}},
 		"all": {
 			"one for each field",
-			backend.Backend{Reader: e, Checker: e, Finder: e, Prober: e, Versioner: e, Writer: e, Watcher: e, Issuer: e},
+			backend.Backend{Reader: e, Checker: e, Finder: e, Prober: e, Versioner: e, Writer: e, Watcher: e, Lessor: e},
 			[]backend.Capability{
 				backend.CanRead, backend.CanCheck, backend.CanFind, backend.CanProbe,
-				backend.CanVersions, backend.CanWrite, backend.CanWatch, backend.CanIssue,
+				backend.CanVersions, backend.CanWrite, backend.CanWatch, backend.CanLease,
 			},
 		},
 	} {

@@ -26,10 +26,22 @@ type Secret struct {
 	// ReadMutates marks a secret that reading changes: it is never polled and
 	// never read twice for one purpose.
 	ReadMutates bool
+	// Lease is set where the product made the secret for this Read: the next
+	// one makes another. Whoever read it has it alone, renews it and, when it
+	// is of no use any more, revokes it. ReadMutates is set, too.
+	Lease Lease
+}
+
+// Lease is the life of a secret that was made for who read it. The zero Lease
+// is none.
+type Lease struct {
+	ID        string    // what Renew and Revoke take; not secret
+	Expires   time.Time // by our own clock
+	Renewable bool
 }
 
 // Equal reports whether two secrets hold the same bytes in the same places.
-// Version, Expires and Labels do not count.
+// Version, Expires, Labels and Lease do not count.
 func (s Secret) Equal(o Secret) bool {
 	return s.Payload.Equal(o.Payload) && maps.EqualFunc(s.Fields, o.Fields, Value.Equal)
 }

@@ -177,6 +177,38 @@ func (s *Store) Watch(ctx context.Context, notify func(Ref)) error {
 	return err
 }
 
+// Renew extends the lease of a secret. Without a Lessor it is NotFound: the
+// lease ends when it ends.
+func (s *Store) Renew(ctx context.Context, id string) (Lease, error) {
+	if s.backend.Lessor == nil {
+		return Lease{}, Errorf(NotFound, "%s renews no leases", s.name)
+	}
+	if err := s.silenced(); err != nil {
+		return Lease{}, err
+	}
+	lease, err := s.backend.Lessor.Renew(ctx, id)
+	if err != nil {
+		s.heed(err)
+		return Lease{}, ours(err)
+	}
+	return lease, nil
+}
+
+// Revoke ends the lease of a secret. Without a Lessor it ends by itself.
+func (s *Store) Revoke(ctx context.Context, id string) error {
+	if s.backend.Lessor == nil {
+		return nil
+	}
+	if err := s.silenced(); err != nil {
+		return err
+	}
+	if err := s.backend.Lessor.Revoke(ctx, id); err != nil {
+		s.heed(err)
+		return ours(err)
+	}
+	return nil
+}
+
 // Close lets go of the backend's connections.
 func (s *Store) Close() error {
 	if s.backend.Close == nil {

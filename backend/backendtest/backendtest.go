@@ -81,8 +81,8 @@ type Harness struct {
 	Requests func() int
 	// SeedMutating puts a secret into the store that reading changes.
 	SeedMutating func(name string) backend.Ref
-	// IssueRef names something that credentials can be issued from.
-	IssueRef backend.Ref
+	// LeaseRef names something of which each read makes a credential.
+	LeaseRef backend.Ref
 
 	// Peculiarities. The zero value is the usual.
 
@@ -123,7 +123,7 @@ type Check struct {
 
 // Checks is the suite.
 var Checks = slices.Concat(
-	readChecks, versionChecks, faultChecks, openChecks, findChecks, writeChecks, watchChecks, issueChecks,
+	readChecks, versionChecks, faultChecks, openChecks, findChecks, writeChecks, watchChecks, leaseChecks,
 )
 
 // Try runs one check against a fresh harness.

@@ -291,41 +291,45 @@ var streamBreakages = map[string]breakage{
 		}),
 		want: []string{"watch/ends"},
 	},
-	"issues one credential to all": {
+	"lends one credential to all": {
 		reason: "who revokes one ends the others",
-		open: part(func(b *backend.Backend) {
-			next := b.Issuer
-			var secret backend.Secret
-			var lease backend.Lease
-			b.Issuer = issuer{Issuer: next, issue: func(ctx context.Context, r backend.Ref, next backend.Issuer) (backend.Secret, backend.Lease, error) {
-				if lease.ID != "" {
-					return secret, lease, nil
+		open: func(open backend.Open) backend.Open {
+			var first backend.Secret
+			return answering(func(r *backend.Result) {
+				if r.Ref.Path != "role" {
+					return
 				}
-				var err error
-				secret, lease, err = next.Issue(ctx, r)
-				return secret, lease, err
-			}}
-		}),
-		want: []string{"issue/issue"},
+				if first.Lease.ID == "" {
+					first = r.Secret
+				}
+				r.Secret = first
+			})(open)
+		},
+		want: []string{"lease/own"},
+	},
+	"lends without a lease": {
+		reason: "nobody renews it, and it is polled",
+		open:   answering(func(r *backend.Result) { r.Secret.Lease = backend.Lease{} }),
+		want:   []string{"lease/own", "lease/renew", "lease/revoke"},
 	},
 	"renews into another lease": {
 		reason: "the old lease is lost and never revoked",
-		open: issuing(issuer{renew: func(ctx context.Context, id string, next backend.Issuer) (backend.Lease, error) {
+		open: leasing(lessor{renew: func(ctx context.Context, id string, next backend.Lessor) (backend.Lease, error) {
 			l, err := next.Renew(ctx, id)
 			l.ID += "-renewed"
 			return l, err
 		}}),
-		want: []string{"issue/renew"},
+		want: []string{"lease/renew"},
 	},
 	"renews what was revoked": {
 		reason: "a dead credential is taken for a good one",
-		open: issuing(issuer{renew: func(ctx context.Context, id string, next backend.Issuer) (backend.Lease, error) {
+		open: leasing(lessor{renew: func(ctx context.Context, id string, next backend.Lessor) (backend.Lease, error) {
 			l, err := next.Renew(ctx, id)
 			if backend.CodeOf(err) == backend.NotFound {
 				return backend.Lease{ID: id}, nil
 			}
 			return l, err
 		}}),
-		want: []string{"issue/revoke"},
+		want: []string{"lease/revoke"},
 	},
 }

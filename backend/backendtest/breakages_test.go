@@ -185,7 +185,7 @@ var readBreakages = map[string]breakage{
 	"marks nothing as mutating": {
 		reason: "a secret that reading changes is polled",
 		open:   answering(func(r *backend.Result) { r.Secret.ReadMutates = false }),
-		want:   []string{"read/mutating"},
+		want:   []string{"read/mutating", "lease/own", "lease/renew", "lease/revoke"},
 	},
 }
 

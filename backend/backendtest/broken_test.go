@@ -153,7 +153,7 @@ func history(f func([]backend.Version, error) ([]backend.Version, error)) func(b
 	})
 }
 
-// writer and issuer break one method of an interface that has several.
+// writer and lessor break one method of an interface that has several.
 type writer struct {
 	backend.Writer
 	write  func(context.Context, backend.Write, backend.Writer) (string, error)
@@ -182,39 +182,31 @@ func deleting(f func(context.Context, backend.Ref, string, backend.Writer) error
 	return part(func(b *backend.Backend) { b.Writer = writer{Writer: b.Writer, delete: f} })
 }
 
-type issuer struct {
-	backend.Issuer
-	issue  func(context.Context, backend.Ref, backend.Issuer) (backend.Secret, backend.Lease, error)
-	renew  func(context.Context, string, backend.Issuer) (backend.Lease, error)
-	revoke func(context.Context, string, backend.Issuer) error
+type lessor struct {
+	backend.Lessor
+	renew  func(context.Context, string, backend.Lessor) (backend.Lease, error)
+	revoke func(context.Context, string, backend.Lessor) error
 }
 
-func (i issuer) Issue(ctx context.Context, r backend.Ref) (backend.Secret, backend.Lease, error) {
-	if i.issue == nil {
-		return i.Issuer.Issue(ctx, r)
+func (l lessor) Renew(ctx context.Context, id string) (backend.Lease, error) {
+	if l.renew == nil {
+		return l.Lessor.Renew(ctx, id)
 	}
-	return i.issue(ctx, r, i.Issuer)
+	return l.renew(ctx, id, l.Lessor)
 }
 
-func (i issuer) Renew(ctx context.Context, id string) (backend.Lease, error) {
-	if i.renew == nil {
-		return i.Issuer.Renew(ctx, id)
+func (l lessor) Revoke(ctx context.Context, id string) error {
+	if l.revoke == nil {
+		return l.Lessor.Revoke(ctx, id)
 	}
-	return i.renew(ctx, id, i.Issuer)
+	return l.revoke(ctx, id, l.Lessor)
 }
 
-func (i issuer) Revoke(ctx context.Context, id string) error {
-	if i.revoke == nil {
-		return i.Issuer.Revoke(ctx, id)
-	}
-	return i.revoke(ctx, id, i.Issuer)
-}
-
-func issuing(with issuer) func(backend.Open) backend.Open {
+func leasing(with lessor) func(backend.Open) backend.Open {
 	return part(func(b *backend.Backend) {
 		with := with
-		with.Issuer = b.Issuer
-		b.Issuer = with
+		with.Lessor = b.Lessor
+		b.Lessor = with
 	})
 }
 

@@ -182,11 +182,9 @@ func everyCall(h Harness, ref backend.Ref) map[string]func(context.Context) erro
 	if b.Watcher != nil {
 		calls["watch"] = func(ctx context.Context) error { return b.Watcher.Watch(ctx, func(backend.Ref) {}) }
 	}
-	if b.Issuer != nil {
-		calls["issue"] = func(ctx context.Context) error { _, _, err := b.Issuer.Issue(ctx, h.IssueRef); return err }
-	}
-	if h.IssueRef == (backend.Ref{}) {
-		delete(calls, "issue")
+	if b.Lessor != nil {
+		calls["renew"] = func(ctx context.Context) error { _, err := b.Lessor.Renew(ctx, "a lease"); return err }
+		calls["revoke"] = func(ctx context.Context) error { return b.Lessor.Revoke(ctx, "a lease") }
 	}
 	return calls
 }

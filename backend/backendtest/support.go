@@ -189,7 +189,7 @@ var (
 	noRemove   = lacks("the harness cannot remove a secret", func(h Harness) bool { return h.Remove == nil })
 	noFail     = lacks("the harness cannot make the store fail", func(h Harness) bool { return h.Fail == nil })
 	noCount    = lacks("requests are not counted", func(h Harness) bool { return h.Calls == nil || h.Requests == nil })
-	noIssueRef = lacks("the harness has nothing to issue from", func(h Harness) bool { return h.IssueRef == backend.Ref{} })
+	noLeaseRef = lacks("the harness has nothing that makes leases", func(h Harness) bool { return h.LeaseRef == backend.Ref{} })
 )
 
 // first returns the first reason that one of the skips gives.

@@ -58,7 +58,7 @@ func (m *Memory) Open(ctx context.Context, cfg backend.Config, creds backend.Cre
 		Versioner: s,
 		Writer:    s,
 		Watcher:   s,
-		Issuer:    s,
+		Lessor:    s,
 		Limits: backend.Limits{
 			Batch:    n.options.Batch,
 			Parallel: n.options.Parallel,

@@ -22,13 +22,16 @@ import (
 // Options are what a test may want another way. Zero fields stay as New has
 // them, and negative ones switch a limit off.
 type Options struct {
-	Batch      int           // as backend.Limits; 20
-	Parallel   int           // as backend.Limits; 4
-	Rate       int           // as backend.Limits; no limit
-	Payload    int           // as backend.Limits; 1 MiB
-	Page       int           // secrets on one page of Find; 100
-	Lease      time.Duration // life of an issued credential; one hour
-	ListValues bool          // Find returns values too
+	Batch      int  // as backend.Limits; 20
+	Parallel   int  // as backend.Limits; 4
+	Rate       int  // as backend.Limits; no limit
+	Payload    int  // as backend.Limits; 1 MiB
+	Page       int  // secrets on one page of Find; 100
+	ListValues bool // Find returns values too
+
+	Lease        time.Duration // life of a credential that a read makes; one hour
+	LongestLease time.Duration // its life with all renewals; no bound
+	FixedLease   bool          // it cannot be renewed
 }
 
 // Memory is the store behind every Backend that its Open makes, with a back
@@ -48,7 +51,7 @@ type Memory struct {
 	refused  map[string]bool
 	held     map[string][]chan struct{}
 	watchers map[*watcher]bool
-	leases   map[string]time.Time
+	leases   map[string]*lease
 }
 
 // entry is one secret with its history, the newest version last.
@@ -56,6 +59,7 @@ type entry struct {
 	kind     string
 	owner    string
 	mutates  bool
+	lends    bool
 	versions []version
 }
 
@@ -93,7 +97,7 @@ func NewWith(o Options) *Memory {
 		refused:  map[string]bool{},
 		held:     map[string][]chan struct{}{},
 		watchers: map[*watcher]bool{},
-		leases:   map[string]time.Time{},
+		leases:   map[string]*lease{},
 	}
 }
 
@@ -135,6 +139,14 @@ func (m *Memory) SetReadMutates(path string, mutates bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.secrets[path].mutates = mutates
+}
+
+// SetLends says whether each read of path makes another credential, with a
+// lease. It must have been Set.
+func (m *Memory) SetLends(path string, lends bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.secrets[path].lends = lends
 }
 
 // Remove takes path and its history away and tells the watchers.
@@ -219,20 +231,6 @@ func (m *Memory) Reads(path string) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.reads[path]
-}
-
-// Leases returns the ids of the leases that have not ended, sorted.
-func (m *Memory) Leases() []string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var out []string
-	for id, expires := range m.leases {
-		if time.Now().Before(expires) {
-			out = append(out, id)
-		}
-	}
-	slices.Sort(out)
-	return out
 }
 
 // set adds a version and returns its id; kind is for a secret that has none.

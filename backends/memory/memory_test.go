@@ -189,7 +189,7 @@ func TestSpend(t *testing.T) {
 			_, err := b.Writer.Write(t.Context(), backend.Write{Ref: ref, Secret: text("a"), Owner: "o"})
 			return err
 		},
-		func() error { _, _, err := b.Issuer.Issue(t.Context(), ref); return err },
+		func() error { return b.Lessor.Revoke(t.Context(), "no lease") },
 	}
 	for i, call := range calls {
 		if err := call(); err != nil || spent != i+1 || m.Requests() != i+1 {
@@ -415,16 +415,15 @@ func TestLeases(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := memory.NewWith(memory.Options{Lease: time.Minute})
 		m.Set("role", text(""))
+		m.SetLends("role", true)
 		b, _ := open(t, m, "")
-		if _, _, err := b.Issuer.Issue(t.Context(), backend.Ref{Path: "no role"}); backend.CodeOf(err) != backend.NotFound {
-			t.Errorf("issuing from nothing: %v", err)
-		}
-		_, lease, err := b.Issuer.Issue(t.Context(), backend.Ref{Path: "role"})
+		got, err := b.Reader.Read(t.Context(), []backend.Ref{{Path: "role"}})
+		lease := got[0].Secret.Lease
 		if err != nil || !lease.Expires.Equal(time.Now().Add(time.Minute)) {
 			t.Fatalf("lease %+v, %v", lease, err)
 		}
 		time.Sleep(40 * time.Second) // virtual
-		renewed, err := b.Issuer.Renew(t.Context(), lease.ID)
+		renewed, err := b.Lessor.Renew(t.Context(), lease.ID)
 		if err != nil || renewed.Expires.Sub(lease.Expires) != 40*time.Second {
 			t.Errorf("renewed %+v, %v", renewed, err)
 		}
@@ -432,7 +431,7 @@ func TestLeases(t *testing.T) {
 			t.Error(diff)
 		}
 		time.Sleep(time.Minute) // virtual
-		if _, err := b.Issuer.Renew(t.Context(), lease.ID); backend.CodeOf(err) != backend.NotFound || len(m.Leases()) != 0 {
+		if _, err := b.Lessor.Renew(t.Context(), lease.ID); backend.CodeOf(err) != backend.NotFound || len(m.Leases()) != 0 {
 			t.Errorf("renewing what expired: %v, leases %q", err, m.Leases())
 		}
 	})

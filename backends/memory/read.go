@@ -80,6 +80,9 @@ func (m *Memory) secret(r backend.Ref) (backend.Secret, error) {
 	if err != nil {
 		return backend.Secret{}, err
 	}
+	if e.lends && r.Part == backend.Data {
+		return m.lend(), nil
+	}
 	s := clone(v.secret)
 	s.ReadMutates = e.mutates
 	if r.Part == backend.Data {

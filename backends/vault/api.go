@@ -47,6 +47,8 @@ type answer struct {
 		Renewable bool            `json:"renewable"`
 		MFA       json.RawMessage `json:"mfa_requirement"`
 	} `json:"auth"`
+
+	grant *grant // who asked; nil of a login
 }
 
 // send makes one request. Its errors are a *refusal, an *backend.Error or one
@@ -128,7 +130,7 @@ func (a *api) ask(ctx context.Context, s *session, q question) (*answer, error) 
 		return nil, why
 	}
 	if !ended {
-		return out, err
+		return out.by(g), err
 	}
 	fresh, err := s.again(ctx, g)
 	if err != nil {
@@ -139,7 +141,15 @@ func (a *api) ask(ctx context.Context, s *session, q question) (*answer, error) 
 	if ended && why == nil {
 		s.unsighted() // a new token is good: it may not look itself up
 	}
-	return out, err
+	return out.by(fresh), err
+}
+
+// by notes whose answer it is.
+func (a *answer) by(g *grant) *answer {
+	if a != nil {
+		a.grant = g
+	}
+	return a
 }
 
 // reading asks, and classifies what goes wrong.

@@ -3,6 +3,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -67,6 +68,10 @@ func (s *session) login(ctx context.Context) (*grant, error) {
 		return nil, err
 	}
 	s.lives(g, asked, a.Auth.Lease, a.Auth.Renewable)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serial++
+	g.serial = s.serial
 	return g, nil
 }
 
@@ -89,10 +94,14 @@ func (s *session) loginError(err error) error {
 	}
 	switch {
 	case r.code != http.StatusBadRequest && r.code != http.StatusForbidden && r.code != http.StatusNotFound && r.code != http.StatusUnauthorized:
-		if e := r.elsewhere(); e != nil {
-			return e
+		e := r.elsewhere()
+		if e == nil {
+			e = backend.Errorf(backend.Unknown, "Vault does not accept the login of %s (%d)", s.words.field, r.code)
 		}
-		return backend.Errorf(backend.Unknown, "Vault does not accept the login of %s (%d)", s.words.field, r.code)
+		if text := r.inKES(task{"log in", s.method.path}); s.words.kes && text != "" {
+			return reworded(e, text)
+		}
+		return e
 	case !r.vault:
 		return backend.Errorf(backend.Unavailable, "a server answers %d to the login of %s, and not as Vault does: check the URL of Vault", r.code, s.words.field)
 	case s.words.kes:
@@ -114,7 +123,7 @@ func (s *session) loginInKES(r *refusal) error {
 	case r.says("1 error occurred"):
 		text = deniedInKES
 	case r.code == http.StatusNotFound:
-		text = "Status 404"
+		text = cmp.Or(r.inKES(task{"log in", s.method.path}), "Status 404")
 	case r.code == http.StatusBadRequest:
 		text = "Status 400"
 	}

@@ -324,7 +324,7 @@ func (a *api) backend(client *http.Client, writes bool) backend.Backend {
 		Checker: &checker{a},
 		Finder:  &finder{a},
 		Watcher: &watcher{a},
-		Issuer:  &issuer{a},
+		Lessor:  &lessor{a},
 		Limits:  backend.Limits{Batch: 1, Parallel: parallel, Rate: rate},
 		Close: func() error {
 			go func() { // Close must not wait for a server, which is asked to revoke the token

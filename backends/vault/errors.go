@@ -94,12 +94,11 @@ func (w words) classify(err error, t task) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &r):
-		if w.kes {
-			if e := r.inKES(); e != nil {
-				return e
-			}
+		e := r.classify(w, t)
+		if text := r.inKES(t); w.kes && text != "" {
+			return reworded(e, text)
 		}
-		return r.classify(w, t)
+		return e
 	case errors.As(err, &ours):
 		return ours
 	}
@@ -140,6 +139,8 @@ func (r *refusal) elsewhere() error {
 		return &backend.Error{Code: backend.RateLimited, Message: "Vault limits our requests (429)", RetryAfter: r.wait}
 	case code == http.StatusServiceUnavailable && r.says("sealed"):
 		return backend.Errorf(backend.Unavailable, "Vault is sealed")
+	case code == http.StatusBadRequest && r.says(upgrading):
+		return backend.Errorf(backend.Unavailable, "Vault is giving versions to the secrets of an engine")
 	case code == http.StatusPreconditionFailed:
 		return backend.Errorf(backend.Unavailable, "this server of Vault does not have what was written last yet (412)")
 	case code == 472 || code == 473 || code == http.StatusRequestTimeout || code >= http.StatusInternalServerError:
@@ -161,18 +162,68 @@ func (w words) expired(code int) error {
 // deniedInKES is Vault's own text for what a policy does not allow.
 const deniedInKES = "1 error occurred: * permission denied"
 
+// upgrading is what a key-value engine answers for some seconds when it becomes
+// one of version 2 (vault-plugin-secrets-kv, upgrade.go).
+const upgrading = "from non-versioned to versioned data"
+
+// textsInKES are the texts of Vault's errors that Kubernetes External Secrets
+// showed and that say the same whatever was asked for, as its statuses wrote
+// them. Others are not shown: a server may echo what it was sent.
+var textsInKES = []string{
+	deniedInKES,
+	"permission denied",
+	"Vault is sealed",
+	"internal error",
+	"1 error occurred: * internal error",
+	"internal server error",
+	"1 error occurred: * context canceled",
+	"1 error occurred: * context deadline exceeded",
+	"local node not active but active cluster node not found",
+	"unsupported operation",
+	"1 error occurred: * unsupported operation",
+	"unsupported path",
+	"1 error occurred: * unsupported path",
+	"invalid request",
+	"1 error occurred: * invalid request",
+	"Upgrading from non-versioned to versioned data. This backend will be unavailable for a brief period and will resume service shortly.",
+	"Waiting for the primary to upgrade from non-versioned to versioned data. This backend will be unavailable for a brief period and will resume service when the primary is finished.",
+}
+
 // inKES is the status that Kubernetes External Secrets showed for an answer of
-// the server itself, where that is a fixed text, or nil.
-func (r *refusal) inKES() error {
+// the server: the first of its texts or, where there is none, the number. It is
+// "" where ours says more, or the text is not one that we know.
+func (r *refusal) inKES(t task) string {
 	switch {
-	case r.missing():
-		return backend.Errorf(backend.NotFound, "Status 404")
-	case r.code == http.StatusForbidden && !r.invalidToken():
-		return backend.Errorf(backend.PermissionDenied, "%s", deniedInKES)
-	case r.code == http.StatusBadRequest && r.vault && len(r.texts) == 0:
-		return backend.Errorf(backend.Unknown, "Status 400")
+	case r.code < http.StatusBadRequest || r.invalidToken():
+		return "" // redirects were followed there, and tokens are replaced here
+	case r.code == http.StatusNotFound && !r.missing() && len(r.texts) == 0:
+		return "" // "Status 404" has to mean that the secret is not there
+	case len(r.texts) == 0 || r.missing():
+		return fmt.Sprintf("Status %d", r.code)
 	}
-	return nil
+	text := strings.Join(strings.Fields(r.texts[0]), " ")
+	known := slices.Concat(textsInKES, []string{
+		fmt.Sprintf("no handler for route %q. route entry not found.", t.what),
+		fmt.Sprintf("no handler for route '%s'", t.what), // before Vault 1.12
+	})
+	if i := slices.Index(known, text); i >= 0 {
+		return known[i]
+	}
+	if r.code == http.StatusForbidden {
+		return deniedInKES
+	}
+	return ""
+}
+
+// reworded is an error of the contract in other words.
+func reworded(err error, text string) error {
+	var e *backend.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	out := *e
+	out.Message = text
+	return &out
 }
 
 // unreadable is a success whose body makes no sense.

@@ -200,14 +200,22 @@ func TestOneLogin(t *testing.T) {
 // appRole opens a store that logs in to a role with these settings.
 func (w *world) appRole(role map[string]any) (backend.Backend, string) {
 	w.t.Helper()
+	open, path := w.appRoles(role)
+	return open(), path
+}
+
+// appRoles makes a role, and returns what opens a store by it.
+func (w *world) appRoles(role map[string]any) (open func() backend.Backend, path string) {
+	w.t.Helper()
 	mount := w.method("approle")
 	w.admin(http.MethodPost, "auth/"+mount+"/role/app", role)
 	id := text(w.admin(http.MethodGet, "auth/"+mount+"/role/app/role-id", nil), "data", "role_id")
 	secret := text(w.admin(http.MethodPost, "auth/"+mount+"/role/app/secret-id", map[string]any{}), "data", "secret_id")
-	b := w.open(map[string]any{"auth": map[string]any{"appRole": map[string]any{
-		"path": mount, "roleId": id, "secretRef": map[string]any{"name": "login", "key": "token"},
-	}}}, holding(secret))
-	return b, "auth/" + mount + "/login"
+	return func() backend.Backend {
+		return w.open(map[string]any{"auth": map[string]any{"appRole": map[string]any{
+			"path": mount, "roleId": id, "secretRef": map[string]any{"name": "login", "key": "token"},
+		}}}, holding(secret))
+	}, "auth/" + mount + "/login"
 }
 
 // session is the one session of a store.
@@ -423,7 +431,7 @@ func TestCloseRevokes(t *testing.T) {
 
 	w2 := newWorld(t, 1)
 	b, _ = w2.appRole(map[string]any{"token_policies": w2.policy("all", everything...), "token_ttl": "1h"})
-	if _, _, err := b.Issuer.Issue(t.Context(), dynamic); err != nil {
+	if _, err := read(t.Context(), b, dynamic); err != nil {
 		t.Fatal(err)
 	}
 	leased := string(session0(t, b).held.token.Reveal())

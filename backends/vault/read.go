@@ -56,9 +56,8 @@ func (r *reader) one(ctx context.Context, ref backend.Ref) (backend.Secret, erro
 		return a.versioned(p, ref)
 	}
 	out, err := a.plain(p)
-	if a.LeaseID != "" {
-		// It was made for us, and ends with its lease.
-		out.ReadMutates, out.Expires = true, asked.Add(time.Duration(a.Lease)*time.Second)
+	if out.Lease = a.lent(s, ref.Args, asked); out.Lease.ID != "" {
+		out.ReadMutates, out.Expires = true, out.Lease.Expires
 	}
 	return out, err
 }

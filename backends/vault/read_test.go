@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -172,36 +171,6 @@ func TestPaths(t *testing.T) {
 			if err != nil || plain(ref, s).Fields["k"].Len() != len(name) {
 				t.Errorf("version %d, %q: %v", version, name, err)
 			}
-		}
-	}
-}
-
-func TestLease(t *testing.T) {
-	w := newWorld(t, 1)
-	dynamic := w.database()
-	b := w.open(map[string]any{"path": nil}, holding(root))
-	s, err := read(t.Context(), b, backend.Ref{Path: dynamic})
-	w.must(err)
-	if !s.ReadMutates || time.Until(s.Expires) < 50*time.Minute || len(plain(ref, s).Fields) != 2 {
-		t.Errorf("a credential: mutates %t, expires %s", s.ReadMutates, s.Expires)
-	}
-	secret, lease, err := b.Issuer.Issue(t.Context(), backend.Ref{Path: dynamic})
-	w.must(err)
-	if !lease.Renewable || lease.ID == "" || secret.Version != lease.ID {
-		t.Errorf("lease %+v", lease)
-	}
-	renewed, err := b.Issuer.Renew(t.Context(), lease.ID)
-	if err != nil || renewed.ID != lease.ID {
-		t.Errorf("renewed: %+v, %v", renewed, err)
-	}
-	w.must(b.Issuer.Revoke(t.Context(), lease.ID))
-	if _, err := b.Issuer.Renew(t.Context(), lease.ID); backend.CodeOf(err) != backend.NotFound {
-		t.Errorf("renewing what was revoked: %v", err)
-	}
-	w.put("app", map[string]any{"k": "v"})
-	for _, r := range []backend.Ref{{Path: w.data("app")}, {}, {Path: "a", Kind: kindV2}} {
-		if _, _, err := b.Issuer.Issue(t.Context(), r); backend.CodeOf(err) != backend.InvalidRef {
-			t.Errorf("issuing from %s: %v", r, err)
 		}
 	}
 }

@@ -3,26 +3,20 @@
 package vault
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	dev "github.com/lockstep-secrets/lockstep/internal/dev/vault"
 )
 
 const (
-	root = "root"
+	root = dev.Root
 	// patience is how long what happens at once may take on a busy machine.
 	patience = 20 * time.Second
 )
@@ -43,59 +37,15 @@ func run(m *testing.M) int {
 }
 
 // server is a real Vault that runs.
-type server struct {
-	Address    string `json:"address"`
-	UnsealKey  string `json:"unsealKey"`
-	CA         string `json:"ca"`
-	ClientCert string `json:"clientCert"`
-	ClientKey  string `json:"clientKey"`
+type server struct{ *dev.Server }
 
-	cmd   *exec.Cmd
-	stdin io.Closer
-	lines *bufio.Scanner
-}
-
-// binary is what hack/vault builds, as seen from this source file.
-func binary() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "..", "..", "bin", "vault")
-}
-
-func startServer(args ...string) (*server, error) {
-	name := binary()
-	if _, err := os.Stat(name); err != nil {
-		return nil, fmt.Errorf("there is no Vault at %s: run make vault", name)
-	}
-	s := &server{cmd: exec.Command(name, append([]string{"-root-token", root, "-log-level", "off"}, args...)...)} //nolint:gosec,noctx // our own program; it ends with its stdin
-	s.cmd.Stderr = os.Stderr
-	stdin, err := s.cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	stdout, err := s.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := s.cmd.Start(); err != nil {
-		return nil, err
-	}
-	s.stdin, s.lines = stdin, bufio.NewScanner(stdout)
-	return s, s.read()
-}
-
-// read reads the line in which the server says where it is.
-func (s *server) read() error {
-	if !s.lines.Scan() {
-		return errors.New("the Vault of the tests does not start")
-	}
-	return json.Unmarshal(s.lines.Bytes(), s)
+func startServer(flags ...string) (*server, error) {
+	s, err := dev.Start(flags...)
+	return &server{s}, err
 }
 
 // stop may be called twice.
-func (s *server) stop() {
-	_ = s.stdin.Close()
-	_ = s.cmd.Wait()
-}
+func (s *server) stop() { _ = s.Stop() }
 
 // worlds counts the mounts that were made.
 var worlds atomic.Int64
@@ -129,26 +79,10 @@ func (w *world) admin(method, path string, in any) map[string]any {
 
 func (w *world) try(method, path string, in any) (map[string]any, int) {
 	w.t.Helper()
-	var body io.Reader
-	if in != nil {
-		text, err := json.Marshal(in)
-		w.must(err)
-		body = bytes.NewReader(text)
-	}
 	// The context is not the test's: it ends before the last check does.
-	r, err := http.NewRequestWithContext(context.Background(), method, w.vault.Address+"/v1/"+path, body)
+	status, out, err := w.vault.Ask(context.Background(), root, method, path, in)
 	w.must(err)
-	r.Header.Set(headerToken, root)
-	resp, err := http.DefaultClient.Do(r)
-	w.must(err)
-	defer func() { _ = resp.Body.Close() }()
-	out := map[string]any{}
-	text, err := io.ReadAll(resp.Body)
-	w.must(err)
-	if len(text) > 0 {
-		w.must(json.Unmarshal(text, &out))
-	}
-	return out, resp.StatusCode
+	return out, status
 }
 
 func (w *world) must(err error) {

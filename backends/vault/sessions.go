@@ -41,6 +41,7 @@ type session struct {
 	namespace string        // of Vault, where the secrets are
 	threshold time.Duration // a token with less left is renewed, too
 	now       func() time.Time
+	born      time.Time
 	until     context.Context    //nolint:containedctx // logins belong to the session and not to a caller
 	cancel    context.CancelFunc // ends the login under way
 
@@ -50,8 +51,10 @@ type session struct {
 	refusal  error    // why the last login was refused
 	failures int      // in a row that were refused
 	waits    time.Time
-	blind    bool // the policies do not let the token look itself up
-	leased   bool // credentials hang on the token, and would end with it
+	blind    bool           // the policies do not let the token look itself up
+	leased   bool           // credentials hang on the token, and would end with it
+	leases   map[string]int // on which token each of them hangs
+	serial   int            // of the last token that was made
 }
 
 // grant is a token and who shows it. It holds until expires, or for good when
@@ -59,6 +62,7 @@ type session struct {
 type grant struct {
 	token          backend.Value
 	data, auth     *vault.Client
+	serial         int // tells tokens apart; a renewal keeps it
 	made           time.Time
 	renew, expires time.Time
 	renewable      bool
@@ -74,7 +78,7 @@ type attempt struct {
 }
 
 func newSession(ctx context.Context, m method, c *clients, w words, namespace string) *session {
-	s := &session{method: m, clients: c, words: w, namespace: namespace, now: time.Now}
+	s := &session{method: m, clients: c, words: w, namespace: namespace, now: time.Now, born: time.Now()}
 	s.until, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return s
 }
@@ -176,8 +180,14 @@ func (s *session) next(ctx context.Context, held *grant) (*grant, error) {
 		if err == nil && g.life >= held.life/2 {
 			return g, nil
 		}
-		if code := backend.CodeOf(err); code == backend.Unavailable || code == backend.RateLimited {
+		switch code := backend.CodeOf(err); {
+		case code == backend.Unavailable || code == backend.RateLimited:
 			return nil, err
+		case code == backend.PermissionDenied && s.now().Sub(held.made) < held.life/2:
+			// It holds, but its policies do not let it renew itself.
+			fixed := *held
+			fixed.renewable = false
+			return &fixed, nil
 		}
 	}
 	return s.login(ctx)
@@ -197,13 +207,6 @@ func (s *session) lives(g *grant, asked time.Time, seconds int, renewable bool) 
 	if early := asked.Add(g.life - s.threshold); s.threshold > 0 && early.Before(g.renew) {
 		g.renew = asked.Add(max(g.life-s.threshold, g.life/3))
 	}
-}
-
-// keep says that credentials hang on the token, so that it is not revoked.
-func (s *session) keep() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.leased = true
 }
 
 // close ends the login under way, and revokes the token that was made by it.

@@ -208,7 +208,7 @@ func harness(t testing.TB, name string, version int) backendtest.Harness {
 		Calls:        func() int { return int(w.values.Load()) },
 		Requests:     func() int { return int(w.requests.Load()) },
 		SeedMutating: func(string) backend.Ref { return dynamic },
-		IssueRef:     dynamic,
+		LeaseRef:     dynamic,
 		Page:         20,
 		Canary:       good,
 		Skips: map[string]string{

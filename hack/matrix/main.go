@@ -83,7 +83,7 @@ var rows = []struct{ name, needs, check string }{
 	{"knows the history", "versions", ""},
 	{"writes", "write", ""},
 	{"tells changes as they happen", "watch", ""},
-	{"issues credentials that expire", "issue", ""},
+	{"looks after credentials that expire", "lease", ""},
 }
 
 // page is the document.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -51,15 +52,18 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	switch {
 	case apierrors.IsNotFound(err):
 		// Its Secret is the garbage collector's by the owner reference.
-		r.forget(req)
+		r.forget(req, r.Feed.Gone)
 		return reconcile.Result{}, nil
 	case err != nil:
 		return reconcile.Result{}, err
 	case obj.GetDeletionTimestamp() != nil:
-		r.forget(req)
+		if slices.Contains(obj.GetFinalizers(), metav1.FinalizerOrphanDependents) {
+			r.forget(req, r.Feed.Forget) // its Secret is to stay
+		}
+		r.suspend(req)
 		return reconcile.Result{}, r.release(ctx, obj)
 	case !r.Dialect.Managed(obj):
-		r.forget(req)
+		r.forget(req, r.Feed.Forget)
 		return reconcile.Result{}, nil
 	}
 	obj = r.targets.latest(req, obj)
@@ -70,7 +74,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		return reconcile.Result{}, err
 	}
 	if foreign(in.Stores) {
-		r.forget(req)
+		r.forget(req, r.Feed.Forget)
 		return reconcile.Result{}, nil
 	}
 	if r.Dialect.Permit != nil {
@@ -79,7 +83,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	p := plan.Build(s, in, r.Drivers)
 	facts := outcome.Facts{Issues: p.Issues, Synced: r.Dialect.Synced(obj) && stands(s, in.Current), Every: s.Refresh.Every}
 	if len(p.Issues) > 0 {
-		r.Feed.Forget(s.Object.ID())
+		r.Feed.Suspend(s.Object.ID())
 		return r.finish(ctx, req, s, obj, facts)
 	}
 	r.follow(ctx, s, in, r.targets.expanded(req, p), r.Dialect.Held(obj), facts.Synced)
@@ -99,6 +103,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	r.Feed.Settle(s.Object.ID(), facts.Refused == nil && len(facts.Desired.Problems) == 0)
 	return r.finish(ctx, req, s, obj, facts)
 }
 
@@ -142,7 +147,7 @@ func foreign(stores map[spec.StoreKey]spec.Store) bool {
 func (r *Reconciler) follow(ctx context.Context, s spec.Spec, in spec.Inputs, p plan.Plan, versions map[string]string, synced bool) {
 	r.Feed.Follow(ctx, feed.Subscription{
 		Owner: s.Object.ID(), Plan: p, Stores: in.Stores, Every: s.Refresh.Every, Mode: s.Refresh.Mode,
-		Held: held(p, versions, synced),
+		Held: held(p, versions, synced), Outlived: s.Target.Creation != spec.Owner,
 	}, r.Gatherer.Credentials)
 }
 
@@ -264,10 +269,17 @@ func sooner(a, b time.Duration) time.Duration {
 	return a
 }
 
-// forget ends everything about an object that is gone or somebody else's.
-func (r *Reconciler) forget(req reconcile.Request) {
+// forget ends what is known of an object, in the feed by Gone or Forget.
+func (r *Reconciler) forget(req reconcile.Request, end func(spec.ID)) {
 	if id, ok := r.targets.remove(req); ok {
-		r.Feed.Forget(id)
+		end(id)
+	}
+}
+
+// suspend stops following an object that is there still.
+func (r *Reconciler) suspend(req reconcile.Request) {
+	if id, ok := r.targets.known(req); ok {
+		r.Feed.Suspend(id)
 	}
 }
 

@@ -84,6 +84,17 @@ func (t *targets) put(req reconcile.Request, s spec.Spec) (known bool) {
 	return known
 }
 
+// known returns the name that the feed has for an object.
+func (t *targets) known(req reconcile.Request) (spec.ID, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o := t.objects[req]
+	if o == nil {
+		return spec.ID{}, false
+	}
+	return o.id, true
+}
+
 // remove forgets an object.
 func (t *targets) remove(req reconcile.Request) (spec.ID, bool) {
 	t.mu.Lock()

@@ -25,6 +25,7 @@ import (
 	"context"
 	"crypto/rand"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -59,8 +60,12 @@ type Subscription struct {
 	Every  time.Duration
 	Mode   spec.Mode
 	// Held are the versions that the object's Secret holds of secrets that
-	// reading changes, as far as they are known from an earlier process.
+	// reading changes, as far as they are known from an earlier process; of
+	// others too, with plan.Plain at the beginning.
 	Held map[plan.Key]string
+	// Outlived says that the Secret stays when the object goes, so that the
+	// leases in it are left to their end.
+	Outlived bool
 }
 
 // Feed reads remote secrets for objects that follow them.
@@ -75,6 +80,8 @@ type Feed struct {
 	begin func(l *login, batch []*ref, refused error)
 	// listen opens a stream of notices, likewise, and returns what ends it.
 	listen func(l *login) (hangUp func())
+	// end revokes a lease after a while, likewise.
+	end func(l *login, id string, after time.Duration)
 	// look starts a probe, likewise.
 	look      func(l *login, batch []*ref, refused error)
 	work      sync.WaitGroup
@@ -129,6 +136,9 @@ func (f *Feed) Run(ctx context.Context) {
 		f.work.Go(func() { f.watch(ctx, l) })
 		return hangUp
 	}
+	f.end = func(l *login, id string, after time.Duration) {
+		f.work.Go(func() { f.revoking(ctx, l, id, after) })
+	}
 	for _, l := range f.logins {
 		f.pump(l)
 		f.tune(l)
@@ -155,7 +165,7 @@ func (f *Feed) Run(ctx context.Context) {
 // halt sees to it that no read begins any more, and waits for the others.
 func (f *Feed) halt() {
 	f.mu.Lock()
-	f.begin, f.look, f.listen = nil, nil, nil
+	f.begin, f.look, f.listen, f.end = nil, nil, nil, nil
 	for _, l := range f.logins {
 		if l.hangUp != nil {
 			l.hangUp()
@@ -225,7 +235,7 @@ func (f *Feed) Follow(ctx context.Context, sub Subscription, creds func(spec.Sto
 		sub.Mode = spec.Pinned
 	}
 	changed := fo.every != sub.Every || fo.mode != sub.Mode
-	fo.every, fo.mode, fo.held = sub.Every, sub.Mode, sub.Held
+	fo.every, fo.mode, fo.held, fo.outlived = sub.Every, sub.Mode, sub.Held, sub.Outlived
 	old := fo.questions
 	fo.questions = make(map[plan.Key]*question, len(old))
 	now := time.Now()
@@ -274,27 +284,44 @@ func (f *Feed) Follow(ctx context.Context, sub Subscription, creds func(spec.Sto
 // want makes an object follow what a question is about. old is the same
 // question as it was asked before, or nil.
 func (f *Feed) want(fo *follower, key plan.Key, o *opening, old *question, now time.Time) {
-	r, q := o.login.ref(key), old
+	held := fo.held[key]
+	if _, lent := heldLease(held); lent {
+		o.login.lends(key.Ref)
+	}
+	r, q := o.login.ref(key, fo.id), old
 	if q == nil || q.ref != r {
 		q = &question{follower: fo, ref: r, since: now}
 		r.asked[q] = struct{}{}
 	}
 	q.opening = o
 	fo.questions[key] = q
-	r.hold(fo.held[key])
+	if plain, ok := strings.CutPrefix(held, plan.Plain); ok {
+		q.held = plain
+	} else if held != "" {
+		q.held = held
+		r.hold(held)
+	}
 	f.hurry(r, fo)
+	f.restore(r, held, now)
 }
 
-// Forget ends what an object needs.
+// Forget ends what an object needs. Leases in its Secret end by themselves.
 func (f *Feed) Forget(id spec.ID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.forget(id)
+}
+
+func (f *Feed) forget(id spec.ID) {
 	fo := f.followers[id]
 	if fo == nil {
 		return
 	}
 	for _, q := range fo.questions {
 		f.leave(q)
+	}
+	for _, old := range fo.left {
+		f.let(old.login)
 	}
 	f.use(fo, nil)
 	f.schedule.remove(fo)

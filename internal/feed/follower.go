@@ -24,6 +24,9 @@ type follower struct {
 	forced    time.Time           // what was read before does not count; zero once all is there
 	told      bool                // it got its answers, and they are kept until it follows what its listings yielded
 
+	left     []left // leases in its Secret that it asks for no more
+	outlived bool   // its Secret stays when it goes
+
 	failed   map[plan.Key]error // questions to stores that cannot be opened
 	failures int                // how often in a row that was so
 	slot                        // when to open them again
@@ -43,6 +46,7 @@ type question struct {
 	ref      *ref
 	opening  *opening  // through which it is asked
 	since    time.Time // what was read before that is judged by its age
+	held     string    // the version that the Secret holds, as an earlier process said
 	waits    bool
 	owed     bool
 	answer   *plan.Answer
@@ -80,7 +84,11 @@ func (q *question) tell(a *plan.Answer, news bool) bool {
 		q.owed = fo.mode == spec.Pinned && passing(a)
 	}
 	if fo.mode == spec.Periodic {
-		due = due || news && !fo.resting || fo.rested()
+		heard, rested := news && !fo.resting, fo.rested()
+		if rested && fo.asHeld() {
+			fo.resting, rested = false, false
+		}
+		due = due || heard || rested
 	}
 	if due || q.answer != nil {
 		q.answer = a // also when the cache has no room for it, and instead of an older one
@@ -105,6 +113,22 @@ func (fo *follower) rested() bool {
 		}
 	}
 	return true
+}
+
+// asHeld reports whether a Secret with a lease holds what the store has: to look
+// at it again would need a secret that nobody knows any more, and so another one
+// to be made.
+func (fo *follower) asHeld() bool {
+	lent := false
+	for _, q := range fo.questions {
+		switch r := q.ref; {
+		case r.lease != nil && r.value == nil:
+			lent = true
+		case q.held == "" || q.held != r.version || r.err != nil:
+			return false
+		}
+	}
+	return lent
 }
 
 // passing reports whether an answer is a failure that is tried again soon.

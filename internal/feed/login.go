@@ -11,6 +11,7 @@ import (
 
 	"github.com/lockstep-secrets/lockstep/backend"
 	"github.com/lockstep-secrets/lockstep/internal/plan"
+	"github.com/lockstep-secrets/lockstep/internal/spec"
 )
 
 // login is a store together with who we are there. Everything that may be
@@ -34,6 +35,9 @@ type login struct {
 	checker  bool
 	checking *checking // under way
 	good     time.Time // when the last good answer came; zero when it was refused since
+
+	lent   map[backend.Ref]struct{} // of which each read makes another secret
+	ending int                      // leases that are to be revoked
 
 	watcher bool   // it tells changes as they happen
 	hangUp  func() // ends the stream of notices; nil while there is none
@@ -81,9 +85,10 @@ func (f *Feed) release(a *account) {
 	}
 }
 
-// ref returns the state of what a question is about, and makes it when there
-// is none.
-func (l *login) ref(key plan.Key) *ref {
+// ref returns the state of what a question of an object is about, and makes it
+// when there is none.
+func (l *login) ref(key plan.Key, id spec.ID) *ref {
+	key = l.owned(key, id)
 	out := l.find(key)
 	if out != nil {
 		return out
@@ -195,7 +200,7 @@ func (f *Feed) fingerprint(values ...backend.Value) string {
 
 // collect lets go of a login that nobody uses any more.
 func (f *Feed) collect(l *login) {
-	if l.items() > 0 || len(l.openings) > 0 || l.running > 0 || l.probing || f.logins[l.name] != l {
+	if l.items() > 0 || len(l.openings) > 0 || l.running > 0 || l.probing || l.ending > 0 || f.logins[l.name] != l {
 		return
 	}
 	delete(f.logins, l.name)

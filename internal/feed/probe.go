@@ -25,14 +25,14 @@ const blindFor = 20
 
 // probed reports whether the secret is followed by probes.
 func (r *ref) probed(now time.Time) bool {
-	return r.login.prober && r.listing == nil && r.err == nil && (r.mutates || !now.Before(r.login.blind))
+	return r.login.prober && r.listing == nil && r.lease == nil && r.err == nil && (r.mutates || !now.Before(r.login.blind))
 }
 
 // hold learns which version of a secret that reading changes a Secret holds
 // already. When two Secrets hold different ones, a read has to bring them
 // together.
 func (r *ref) hold(version string) {
-	if version == "" || !r.tried.IsZero() {
+	if _, lent := heldLease(version); lent || version == "" || !r.tried.IsZero() {
 		return
 	}
 	if r.mutates && r.version != version {

@@ -29,6 +29,9 @@ func (f *Feed) demand(r *ref, fresh bool) {
 		r.again = r.again || fresh
 		return
 	}
+	if r.lease != nil {
+		r.lease.replace = true
+	}
 	f.schedule.remove(r)
 	r.enqueue(true)
 }
@@ -75,11 +78,12 @@ func (l *login) take(n int) []*ref {
 }
 
 // taken moves secrets from a queue to out. Those that moved to another place,
-// or that nobody follows any more, are passed over. A listing goes alone.
+// or that nobody follows any more, are passed over. A listing goes alone, and so
+// does what has a lease.
 func taken(out, queue []*ref, p place, n int) (_, rest []*ref) {
 	for len(queue) > 0 && len(out) < n {
 		r := queue[0]
-		if r.place == p && len(out) > 0 && (r.listing != nil || out[0].listing != nil) {
+		if r.place == p && len(out) > 0 && (r.alone() || out[0].alone()) {
 			break
 		}
 		queue[0] = nil
@@ -89,10 +93,16 @@ func taken(out, queue []*ref, p place, n int) (_, rest []*ref) {
 		}
 		r.place = nowhere
 		r.busy = true
+		if r.lease != nil && !r.lease.replace {
+			r.renewing = r.lease.id
+		}
 		out = append(out, r)
 	}
 	return out, queue
 }
+
+// alone reports whether nothing can be asked together with it.
+func (r *ref) alone() bool { return r.listing != nil || r.lease != nil }
 
 // read asks the store for a batch and tells those whom the answers concern.
 // With refused set, the store is known to be dead and is left alone.
@@ -110,8 +120,16 @@ func (f *Feed) read(ctx context.Context, l *login, batch []*ref, refused error) 
 		if alive && refused == nil {
 			l.answered(results[i].Err, time.Now())
 		}
-		if alive && len(r.asked) > 0 {
+		switch lent := results[i].Secret.Lease.ID; {
+		case r.renewing != "":
+			r.renewing = ""
+			if alive {
+				f.renewed(r, results[i])
+			}
+		case len(r.asked) > 0 && alive:
 			wake = append(wake, f.settled(r, results[i])...)
+		case lent != "": // it was made for nobody
+			f.revoke(l, lent, 0)
 		}
 	}
 	l.running--
@@ -138,19 +156,34 @@ func (f *Feed) results(ctx context.Context, l *login, batch []*ref, refused erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.opts.Timeout)
 	defer cancel()
-	if batch[0].listing != nil {
-		return []reply{f.list(ctx, batch[0])}
+	switch r := batch[0]; {
+	case r.listing != nil:
+		return []reply{f.list(ctx, r)}
+	case r.renewing != "":
+		return []reply{f.renewal(ctx, r, r.renewing)}
 	}
-	return replies(l.store.Read(ctx, refsOf(batch)))
+	out := replies(l.store.Read(ctx, refsOf(batch)))
+	for i, now := 0, time.Now(); i < len(out); i++ {
+		if s := &out[i].Secret; s.Lease.ID != "" {
+			s.ReadMutates, s.Version = true, leaseVersion(s.Lease, now)
+		}
+	}
+	return out
 }
 
 // settled takes an answer in and returns whom it concerns.
 func (f *Feed) settled(r *ref, result reply) []spec.ID {
+	if result.Secret.Lease.ID != "" && r.ref.Owner == "" {
+		return f.divide(r, result)
+	}
 	now := time.Now()
 	r.news = f.record(r, result, now) || r.news
 	if r.again {
 		// Whoever forced the read must not get what was read before that.
 		r.again = false
+		if r.lease != nil {
+			r.lease.replace = true
+		}
 		r.enqueue(true)
 		return nil
 	}

@@ -43,6 +43,10 @@ type ref struct {
 	failing   time.Time // since when; zero when it does not
 	failures  int       // in a row that call for a pause
 
+	lease    *lease   // nil when the product made none
+	former   []*lease // that were replaced since the object's Secret was written
+	renewing string   // the lease, while the read under way is its renewal
+
 	older, newer *ref // in the cache
 	size         int
 }
@@ -121,6 +125,7 @@ func (f *Feed) record(r *ref, result reply, now time.Time) (news bool) {
 	r.err, r.failing, r.failures = nil, time.Time{}, 0
 	r.read, r.digest, r.mutates = now, digest, result.Secret.ReadMutates
 	r.version, r.confirmed = result.Secret.Version, false
+	r.lend(result.Secret.Lease, now)
 	if r.listing != nil {
 		f.cache.putList(r, result.found)
 		return news
@@ -175,12 +180,18 @@ func (f *Feed) leave(q *question) {
 	if len(r.asked) > 0 {
 		return
 	}
+	f.abandon(r, q.follower)
+	f.vanish(r)
+	f.tune(r.login)
+	f.collect(r.login)
+}
+
+// vanish ends the state of what nobody asks for.
+func (f *Feed) vanish(r *ref) {
 	f.schedule.remove(r)
 	f.cache.drop(r)
 	r.place = nowhere
 	r.login.lose(r)
-	f.tune(r.login)
-	f.collect(r.login)
 }
 
 // digestOf is a keyed digest of the bytes of a secret.

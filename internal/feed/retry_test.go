@@ -98,8 +98,8 @@ func TestRetryCountsInARow(t *testing.T) {
 				w.sync(s)
 				for range 2 {
 					w.memory.Fail("p", errDown)
-					w.feed.Ask(object("a"), true)
 					before := len(w.pauses("p"))
+					w.feed.Ask(object("a"), true)
 					w.pass(11 * time.Second)
 					got := w.pauses("p")
 					if len(got) != before+2 || got[before+1] != 10*time.Second {

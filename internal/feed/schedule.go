@@ -98,7 +98,9 @@ func (f *Feed) reschedule(r *ref, now time.Time) {
 		return // its turn came, and must not be put off
 	}
 	var due time.Time
-	if r.login.prober && r.every > 0 || !r.mutates && (r.every > 0 || r.owed()) {
+	if r.lease != nil && r.err == nil {
+		due = r.ends()
+	} else if r.lease != nil && r.every > 0 || r.login.prober && r.every > 0 || !r.mutates && (r.every > 0 || r.owed()) {
 		due = r.soonest(again(r.err, r.failures, r.tried, now, r.every, r.phase(now)))
 	}
 	if due.IsZero() {

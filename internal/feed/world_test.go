@@ -127,6 +127,7 @@ func (w *world) open(ctx context.Context, cfg backend.Config, creds backend.Cred
 		return b, id, err
 	}
 	b.Reader = recorder{b.Reader, w, id.Login}
+	b.Lessor = lessor{b.Lessor, w}
 	b.Finder = finding{b.Finder, &w.finder}
 	b.Partial = w.finder.partial
 	b.Checker = w.checker.of(b.Checker)
@@ -165,6 +166,26 @@ func (r recorder) Read(ctx context.Context, refs []backend.Ref) ([]backend.Resul
 	time.Sleep(r.w.linger) // virtual
 	return out, err
 }
+
+type lessor struct {
+	backend.Lessor
+	w *world
+}
+
+func (l lessor) Renew(ctx context.Context, id string) (backend.Lease, error) {
+	l.w.mu.Lock()
+	gate, ok := l.w.gates[renewal]
+	delete(l.w.gates, renewal)
+	l.w.mu.Unlock()
+	granted, err := l.Lessor.Renew(ctx, id)
+	if ok {
+		<-gate
+	}
+	return granted, err
+}
+
+// renewal is what slow calls the next renewal of a lease.
+const renewal = "the renewal of a lease"
 
 // slow makes the next read of a path bring its answer late: what the store
 // held when it was asked, at the time of release.

@@ -11,6 +11,10 @@ import (
 // Snapshot answers a Plan: every secret the object needs, together.
 type Snapshot map[Key]Answer
 
+// Plain begins the version of a secret that reading does not change, where a
+// status keeps it beside those of others.
+const Plain = "current "
+
 // Answer is what is known of one secret.
 //
 //	Err   Stale   meaning

@@ -43,7 +43,8 @@ type Desired struct {
 	// Unproven says that a listing brought nothing, and that this proves
 	// nothing, for it shows only what the login may read.
 	Unproven bool
-	// Versions are those of secrets that reading changes, by their names.
+	// Versions are those of secrets that reading changes, by their names, and
+	// of all when one of them has a lease.
 	Versions map[string]string
 	// Stale is set when a part of the data is the last good one because its
 	// store does not answer. Of several it is the one that fails longest.
@@ -58,6 +59,12 @@ type Problem struct {
 
 // Secret makes the wanted Secret of s.
 func Secret(s spec.Spec, in spec.Inputs, p plan.Plan, answers plan.Snapshot, drivers spec.Drivers) Desired {
+	d := desired(s, in, p, answers, drivers)
+	d.complete(answers)
+	return d
+}
+
+func desired(s spec.Spec, in spec.Inputs, p plan.Plan, answers plan.Snapshot, drivers spec.Drivers) Desired {
 	d := Desired{
 		Type:        s.Target.Type,
 		Data:        maps.Clone(s.Target.Template.Data),
@@ -107,6 +114,24 @@ func (d *Desired) note(ref backend.Ref, s backend.Secret) {
 		d.Versions = map[string]string{}
 	}
 	d.Versions[ref.String()] = s.Version
+}
+
+// complete adds the versions of all others where a secret has a lease. The next
+// process does not know that secret: if nothing else changed meanwhile, it does
+// not have to.
+func (d *Desired) complete(answers plan.Snapshot) {
+	lent := false
+	for _, a := range answers {
+		lent = lent || a.Secret.Lease.ID != ""
+	}
+	if !lent || len(d.Versions) == 0 {
+		return
+	}
+	for key, a := range answers {
+		if a.Err == nil && a.Secret.Version != "" && !a.Secret.ReadMutates {
+			d.Versions[key.Ref.String()] = plan.Plain + a.Secret.Version
+		}
+	}
 }
 
 // fill returns the keys of the Secret that one entry brings.

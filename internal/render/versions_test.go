@@ -27,6 +27,21 @@ func TestVersions(t *testing.T) {
 	}
 }
 
+// TestVersionsWithALease: the next process knows by them that nothing changed,
+// and need not have another secret made.
+func TestVersionsWithALease(t *testing.T) {
+	leased, plain, nameless := text("x"), text("y"), text("z")
+	leased.Secret.ReadMutates, leased.Secret.Version, leased.Secret.Lease.ID = true, "lease 60 id", "id"
+	plain.Secret.Version = "7"
+	got := rendered(spec.Spec{Entries: []spec.Entry{data("a", "leased"), data("b", "plain"), data("c", "nameless")}}, map[string]plan.Answer{
+		"leased": leased, "plain": plain, "nameless": nameless,
+	}, drivers())
+	want := map[string]string{"leased": "lease 60 id", "plain": "current 7"}
+	if diff := cmp.Diff(want, got.Versions); diff != "" {
+		t.Errorf("-want, +got:\n%s", diff)
+	}
+}
+
 // TestFieldsAndPayload has a secret with named fields and a value of its own:
 // properties and whole objects are the fields', the rest is the value.
 func TestFieldsAndPayload(t *testing.T) {

@@ -32,6 +32,7 @@ func New(t testing.TB, m *memory.Memory, open backend.Open) backendtest.Harness 
 	}
 	m.Refuse("refused", true)
 	m.Set("role", backend.Secret{Payload: backend.NewValue(nil)})
+	m.SetLends("role", true)
 	return backendtest.Harness{
 		Name:         "memory",
 		Backend:      b,
@@ -47,7 +48,7 @@ func New(t testing.TB, m *memory.Memory, open backend.Open) backendtest.Harness 
 		Calls:        m.Calls,
 		Requests:     m.Requests,
 		SeedMutating: s.seedMutating,
-		IssueRef:     backend.Ref{Path: "role"},
+		LeaseRef:     backend.Ref{Path: "role"},
 		Page:         3,
 		Canary:       Password,
 	}
