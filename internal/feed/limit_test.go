@@ -68,9 +68,78 @@ func TestLoginsTakeTurns(t *testing.T) {
 		w.pass(0)
 		w.follow(only("modest", hour, other("modest"), `{"login":"modest"}`, "p0"))
 		w.ask("modest")
-		w.pass(2 * backlog * time.Second)
+		w.pass((2*backlog + 2) * time.Second)
 		w.wantWoken("modest", 1, "it waits for what is under way, and not for the whole queue")
 		w.wantWoken("greedy", 0, "not done yet")
+	})
+}
+
+// of makes an object one of another namespace.
+func (s Subscription) of(namespace string) Subscription {
+	s.Owner.Namespace = namespace
+	return s
+}
+
+// One namespace with much to read must not keep another one out, whether they
+// use one login or have some each.
+func TestNamespacesTakeTurns(t *testing.T) {
+	for name, c := range map[string]struct {
+		reason string
+		greedy func(i int, paths ...string) Subscription
+		modest Subscription
+	}{
+		"one login": {
+			"the operator's environment", func(i int, paths ...string) Subscription { return sub(names("g", 100)[i], hour, paths...).of("greedy") },
+			sub("m", hour, "m0", "m1", "m2").of("modest"),
+		},
+		"many logins": {
+			"stores of their own",
+			func(i int, paths ...string) Subscription {
+				name := names("g", 100)[i]
+				return only(name, hour, other(name), fmt.Sprintf(`{"login":%q}`, name), paths...).of("greedy")
+			},
+			only("m", hour, other("m"), `{"login":"m"}`, "m0", "m1", "m2").of("modest"),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in(t, memory.Options{Rate: 1, Parallel: 50, Batch: 1}, Options{}, func(t *testing.T, w *world) {
+				paths := names("p", 100)
+				w.set("v", append(paths, "m0", "m1", "m2")...)
+				for i, p := range paths {
+					s := c.greedy(i, p)
+					w.follow(s)
+					w.feed.Ask(s.Owner, false)
+				}
+				w.pass(0)
+				w.follow(c.modest)
+				w.feed.Ask(c.modest.Owner, false)
+				w.pass(12 * time.Second)
+				if _, ok := w.feed.Ask(c.modest.Owner, false); !ok {
+					t.Errorf("%s: of twelve requests none was left for another namespace: %v", c.reason, w.log())
+				}
+			})
+		})
+	}
+}
+
+// What is urgent for one login goes before what is routine for another of the
+// account.
+func TestUrgentReadsOfAnotherLogin(t *testing.T) {
+	in(t, memory.Options{Rate: 1, Parallel: 50, Batch: 1}, Options{}, func(t *testing.T, w *world) {
+		var all []string
+		for _, name := range names("r", 150) {
+			w.set("v", name)
+			all = append(all, name)
+			w.follow(only(name, time.Minute, other(name), fmt.Sprintf(`{"login":%q}`, name), name))
+		}
+		w.pass(3 * time.Minute) // they are due, and more than the rate allows
+		w.set("v", "urgent")
+		w.follow(only("u", hour, other("u"), `{"login":"u"}`, "urgent"))
+		w.pass(time.Minute)
+		before := len(w.log())
+		w.ask("u")
+		w.pass((2*backlog + 2) * time.Second)
+		w.wantWoken("u", 1, fmt.Sprintf("it is ahead of the routine of %d others, of which %d were read since", len(all), len(w.log())-before-1))
 	})
 }
 
@@ -86,7 +155,11 @@ func TestUrgentReadsGoFirst(t *testing.T) {
 		w.follow(sub("b", hour, "urgent"))
 		w.ask("b")
 		w.feed.Ask(object("f"), true)
-		w.follow(sub("c", time.Minute, "r7"))
+		up := "r7"
+		if w.log()[from].path == up {
+			up = "r8"
+		}
+		w.follow(sub("c", time.Minute, up))
 		w.ask("c") // a routine read that becomes urgent
 		release()
 		synctest.Wait()
@@ -95,12 +168,12 @@ func TestUrgentReadsGoFirst(t *testing.T) {
 			t.Fatalf("%d reads", len(log))
 		}
 		first := map[string]bool{log[1].path: true, log[2].path: true, log[3].path: true}
-		if !first["urgent"] || !first["forced"] || !first["r7"] && log[0].path != "r7" {
+		if !first["urgent"] || !first["forced"] || !first[up] {
 			t.Errorf("after the read under way came %s, %s, %s", log[1].path, log[2].path, log[3].path)
 		}
 		n := 0
 		for _, r := range log {
-			if r.path == "r7" {
+			if r.path == up {
 				n++
 			}
 		}

@@ -22,8 +22,8 @@ type login struct {
 	store   *backend.Store
 	limits  backend.Limits
 	refs    map[backend.Ref]*ref
-	urgent  []*ref // first syncs and forced ones
-	routine []*ref // background refreshes wait behind them
+	urgent  line // first syncs and forced ones
+	routine line // background refreshes wait behind them
 	running int
 	lined   bool // it is in the line of its account
 	outage  outage
@@ -55,12 +55,15 @@ type account struct {
 	most    int // reads that may be under way; 0 means any number
 	running int
 	waiting []*login // those that wait for room
+	served  map[string]uint64
+	turns   uint64
 }
 
 // backlog is for how many seconds of the product's rate reads may be under
-// way. Those beyond wait in our queues, where waiting is no failure: reads of
-// a thousand logins that wait for the quota would run into their timeouts.
-const backlog = 10
+// way. Those beyond wait in our queues, where waiting is no failure, and where
+// urgent ones go first: reads of a thousand logins that wait for the quota would
+// run into their timeouts.
+const backlog = 2
 
 func (a *account) full() bool { return a.most > 0 && a.running >= a.most }
 
@@ -72,17 +75,13 @@ func (a *account) line(l *login) {
 	}
 }
 
-// release ends a read. The logins take turns, so that the one with the longest
-// queue does not keep the others out.
+// release ends a read, and lets others begin.
 func (f *Feed) release(a *account) {
 	a.running--
 	for n := len(a.waiting); n > 0 && !a.full(); n-- {
-		l := a.waiting[0]
-		a.waiting[0] = nil
-		a.waiting = a.waiting[1:]
-		l.lined = false
-		f.pump(l)
+		f.pump(a.next())
 	}
+	a.rest()
 }
 
 // ref returns the state of what a question of an object is about, and makes it
@@ -165,7 +164,7 @@ func (f *Feed) login(fl *flight, b backend.Backend, id backend.Identity, c *clie
 	a := f.account(fl.driver+"\x00"+id.Quota, b.Limits.Rate)
 	c.use(a.quota)
 	l := &login{
-		name: name, account: a, limits: b.Limits, refs: map[backend.Ref]*ref{},
+		name: name, account: a, limits: b.Limits, refs: map[backend.Ref]*ref{}, urgent: line{}, routine: line{},
 		store: backend.NewStore(fl.key.store.Name, b, a.quota), openings: map[openingKey]*opening{},
 	}
 	l.ledger.login = l

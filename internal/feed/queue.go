@@ -45,10 +45,10 @@ func (r *ref) enqueue(urgent bool) {
 	l := r.login
 	if urgent {
 		r.place = inUrgent
-		l.urgent = append(l.urgent, r)
+		l.urgent.join(r)
 	} else {
 		r.place = inRoutine
-		l.routine = append(l.routine, r)
+		l.routine.join(r)
 	}
 }
 
@@ -71,26 +71,20 @@ func (f *Feed) pump(l *login) {
 
 // take removes the first secrets from the queue, the urgent ones first.
 func (l *login) take(n int) []*ref {
-	var out []*ref
-	out, l.urgent = taken(out, l.urgent, inUrgent, n)
-	out, l.routine = taken(out, l.routine, inRoutine, n)
-	return out
+	out := l.taken(nil, l.urgent, inUrgent, n)
+	return l.taken(out, l.routine, inRoutine, n)
 }
 
-// taken moves secrets from a queue to out. Those that moved to another place,
-// or that nobody follows any more, are passed over. A listing goes alone, and so
-// does what has a lease.
-func taken(out, queue []*ref, p place, n int) (_, rest []*ref) {
-	for len(queue) > 0 && len(out) < n {
-		r := queue[0]
-		if r.place == p && len(out) > 0 && (r.alone() || out[0].alone()) {
+// taken moves secrets from a line to out, the namespaces taking turns. A listing
+// goes alone, and so does what has a lease.
+func (l *login) taken(out []*ref, from line, p place, n int) []*ref {
+	for len(out) < n {
+		ns, r := from.head(p, l.account)
+		if r == nil || len(out) > 0 && (r.alone() || out[0].alone()) {
 			break
 		}
-		queue[0] = nil
-		queue = queue[1:]
-		if r.place != p {
-			continue
-		}
+		from.leave(ns)
+		l.account.serve(ns)
 		r.place = nowhere
 		r.busy = true
 		if r.lease != nil && !r.lease.replace {
@@ -98,7 +92,7 @@ func taken(out, queue []*ref, p place, n int) (_, rest []*ref) {
 		}
 		out = append(out, r)
 	}
-	return out, queue
+	return out
 }
 
 // alone reports whether nothing can be asked together with it.

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package feed
+
+import "slices"
+
+// What waits to be read belongs to namespaces, and these take turns: within a
+// login that many namespaces use, and between the logins of an account. One that
+// brings a thousand manifests waits for itself, not the others for it.
+
+// line is what waits for one login: first come, first served within each
+// namespace.
+type line map[string][]*ref
+
+// join makes a secret wait. Its namespace is that of somebody who asks for it.
+func (n line) join(r *ref) {
+	ns := r.namespace()
+	n[ns] = append(n[ns], r)
+}
+
+// head returns the namespace whose turn it is, and its first secret in that
+// place; nil when nothing waits. Those that moved to another place, or that
+// nobody follows any more, are passed over.
+func (n line) head(p place, a *account) (turn string, first *ref) {
+	for ns, queue := range n {
+		for len(queue) > 0 && queue[0].place != p {
+			queue[0] = nil
+			queue = queue[1:]
+		}
+		if len(queue) == 0 {
+			delete(n, ns)
+			continue
+		}
+		n[ns] = queue
+		if first == nil || a.before(ns, turn) {
+			turn, first = ns, queue[0]
+		}
+	}
+	return turn, first
+}
+
+// leave takes the first one of a namespace out.
+func (n line) leave(ns string) {
+	n[ns][0] = nil
+	n[ns] = n[ns][1:]
+}
+
+// namespace is that of one of those who ask for a secret.
+func (r *ref) namespace() string {
+	for q := range r.asked {
+		return q.follower.id.Namespace
+	}
+	return ""
+}
+
+// before reports whether a namespace was served longer ago than another.
+func (a *account) before(one, other string) bool {
+	if a.served[one] != a.served[other] {
+		return a.served[one] < a.served[other]
+	}
+	return one < other
+}
+
+// serve notes that it was a namespace's turn.
+func (a *account) serve(ns string) {
+	if a.served == nil {
+		a.served = map[string]uint64{}
+	}
+	a.turns++
+	a.served[ns] = a.turns
+}
+
+// next takes the login out of those that wait for room whose turn it is: urgent
+// reads first, and then by namespace. It returns nil when none waits.
+func (a *account) next() *login {
+	best, bestUrgent, bestTurn := -1, false, ""
+	for i, l := range a.waiting {
+		turn, first := l.urgent.head(inUrgent, a)
+		urgent := first != nil
+		if !urgent {
+			if turn, first = l.routine.head(inRoutine, a); first == nil {
+				turn = "" // nothing waits any more, and it may go
+			}
+		}
+		if best < 0 || urgent && !bestUrgent || urgent == bestUrgent && a.before(turn, bestTurn) {
+			best, bestUrgent, bestTurn = i, urgent, turn
+		}
+	}
+	if best < 0 {
+		return nil
+	}
+	l := a.waiting[best]
+	a.waiting = slices.Delete(a.waiting, best, best+1)
+	l.lined = false
+	return l
+}
+
+// rest forgets whose turn it was, when nobody waits.
+func (a *account) rest() {
+	if a.running == 0 && len(a.waiting) == 0 {
+		a.served, a.turns = nil, 0
+	}
+}
