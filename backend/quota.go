@@ -166,6 +166,8 @@ func (q *Quota) Quiet() time.Duration {
 // it is; no request is made before.
 type Metered struct {
 	Base http.RoundTripper
+	// Observe is told of each request that left; nil is nobody.
+	Observe func(Observation)
 
 	mu    sync.Mutex
 	quota *Quota
@@ -197,7 +199,7 @@ func (m *Metered) spent() *Quota {
 func (m *Metered) RoundTrip(r *http.Request) (*http.Response, error) {
 	q := m.spent()
 	if q == nil {
-		return m.Base.RoundTrip(r)
+		return m.send(r)
 	}
 	answered, err := q.Begin(r.Context())
 	if err != nil {
@@ -207,7 +209,14 @@ func (m *Metered) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer answered()
-	return m.Base.RoundTrip(r)
+	return m.send(r)
+}
+
+func (m *Metered) send(r *http.Request) (*http.Response, error) {
+	if m.Observe == nil {
+		return m.Base.RoundTrip(r)
+	}
+	return observed(r, m.Base, m.Observe)
 }
 
 // ParseRetryAfter reads a Retry-After header: seconds or an HTTP date

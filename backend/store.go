@@ -78,7 +78,7 @@ func (s *Store) call(ctx context.Context, refs []Ref, out []Result) {
 		fill(out, refs, err)
 		return
 	}
-	answers, err := s.backend.Reader.Read(ctx, refs)
+	answers, err := s.backend.Reader.Read(WithOperation(ctx, OpRead), refs)
 	if err == nil && len(answers) != len(refs) {
 		err = Errorf(Unknown, "%s answered %d of %d questions", s.name, len(answers), len(refs))
 	}
@@ -111,7 +111,7 @@ func (s *Store) Find(ctx context.Context, q Query, limit int) ([]Found, error) {
 		return nil, err
 	}
 	var out []Found
-	for f, err := range s.backend.Finder.Find(ctx, q) {
+	for f, err := range s.backend.Finder.Find(WithOperation(ctx, OpFind), q) {
 		if err != nil {
 			s.heed(err)
 			return nil, ours(err)
@@ -133,7 +133,7 @@ func (s *Store) Probe(ctx context.Context, refs []Ref) ([]string, error) {
 	if err := s.silenced(); err != nil {
 		return nil, err
 	}
-	tokens, err := s.backend.Prober.Probe(ctx, refs)
+	tokens, err := s.backend.Prober.Probe(WithOperation(ctx, OpProbe), refs)
 	if err != nil {
 		s.heed(err)
 		return nil, ours(err)
@@ -153,7 +153,7 @@ func (s *Store) Check(ctx context.Context) error {
 	if err := s.silenced(); err != nil {
 		return err
 	}
-	if err := s.backend.Checker.Check(ctx); err != nil {
+	if err := s.backend.Checker.Check(WithOperation(ctx, OpCheck)); err != nil {
 		s.heed(err)
 		return ours(err)
 	}
@@ -169,7 +169,7 @@ func (s *Store) Watch(ctx context.Context, notify func(Ref)) error {
 	if err := s.silenced(); err != nil {
 		return err
 	}
-	err := s.backend.Watcher.Watch(ctx, notify)
+	err := s.backend.Watcher.Watch(WithOperation(ctx, OpWatch), notify)
 	if err == nil {
 		err = Errorf(Unavailable, "%s ended the stream of changes", s.name)
 	}
@@ -186,7 +186,7 @@ func (s *Store) Renew(ctx context.Context, id string) (Lease, error) {
 	if err := s.silenced(); err != nil {
 		return Lease{}, err
 	}
-	lease, err := s.backend.Lessor.Renew(ctx, id)
+	lease, err := s.backend.Lessor.Renew(WithOperation(ctx, OpRenew), id)
 	if err != nil {
 		s.heed(err)
 		return Lease{}, ours(err)
@@ -202,7 +202,7 @@ func (s *Store) Revoke(ctx context.Context, id string) error {
 	if err := s.silenced(); err != nil {
 		return err
 	}
-	if err := s.backend.Lessor.Revoke(ctx, id); err != nil {
+	if err := s.backend.Lessor.Revoke(WithOperation(ctx, OpRevoke), id); err != nil {
 		s.heed(err)
 		return ours(err)
 	}

@@ -39,7 +39,7 @@ var crTokenFiles = []string{
 
 // request asks IAM for a token.
 func (l *login) request() (token, error) {
-	ctx, cancel := context.WithTimeout(l.until, loginTimeout)
+	ctx, cancel := context.WithTimeout(backend.WithOperation(l.until, backend.OpLogin), loginTimeout)
 	defer cancel()
 	switch l.config.kind {
 	case core.AUTHTYPE_CONTAINER:

@@ -27,7 +27,7 @@ type method struct {
 // renewed gives a token more life.
 func (s *session) renewed(ctx context.Context, held *grant) (*grant, error) {
 	asked := s.now()
-	a, err := send(ctx, held.auth, question{path: "auth/token/renew-self", body: map[string]any{}})
+	a, err := send(backend.WithOperation(ctx, backend.OpLogin), held.auth, question{path: "auth/token/renew-self", body: map[string]any{}})
 	if err != nil {
 		return nil, s.words.classify(err, task{"renew", "its token"})
 	}
@@ -44,6 +44,7 @@ func (s *session) login(ctx context.Context) (*grant, error) {
 	if s.method.path == "" {
 		return nil, s.words.expired(http.StatusForbidden)
 	}
+	ctx = backend.WithOperation(ctx, backend.OpLogin)
 	material, err := s.method.material(ctx)
 	if err != nil {
 		return nil, err
@@ -159,7 +160,7 @@ func (s *session) ended(ctx context.Context, g *grant, err error) (ended bool, w
 
 // holds asks whether a token is good.
 func (s *session) holds(ctx context.Context, g *grant) (bool, error) {
-	_, err := send(ctx, g.auth, question{path: "auth/token/lookup-self"})
+	_, err := send(backend.WithOperation(ctx, backend.OpLogin), g.auth, question{path: "auth/token/lookup-self"})
 	var r *refusal
 	switch {
 	case err == nil:

@@ -227,5 +227,5 @@ func (s *session) close() {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.until), revokeTimeout)
 	defer cancel()
-	_, _ = send(ctx, g.auth, question{path: "auth/token/revoke-self", body: map[string]any{}}) // it ends by itself, too
+	_, _ = send(backend.WithOperation(ctx, backend.OpLogin), g.auth, question{path: "auth/token/revoke-self", body: map[string]any{}}) // it ends by itself, too
 }

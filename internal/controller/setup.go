@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -23,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -35,6 +38,7 @@ import (
 	"github.com/lockstep-secrets/lockstep/internal/diff"
 	"github.com/lockstep-secrets/lockstep/internal/feed"
 	"github.com/lockstep-secrets/lockstep/internal/gather"
+	"github.com/lockstep-secrets/lockstep/internal/metrics"
 	"github.com/lockstep-secrets/lockstep/internal/spec"
 )
 
@@ -44,7 +48,10 @@ const workers = 8
 
 // Run serves the dialects until ctx ends.
 func Run(ctx context.Context, cfg config.Controller, kube *rest.Config, dialects []Dialect, drivers spec.Drivers, log logr.Logger) error {
-	mgr, err := newManager(cfg, kube, log)
+	w := &watch{waker: &waker{}}
+	m := metrics.New(func() []feed.StoreStats { return w.feed.Stats() })
+	w.feed = feed.New(feed.Options{Drivers: drivers, Wake: w.waker.wake, Network: feed.Network{Permit: cfg.PermitAddresses}, Meter: m})
+	mgr, err := newManager(cfg, kube, m, log)
 	if err != nil {
 		return err
 	}
@@ -52,8 +59,6 @@ func Run(ctx context.Context, cfg config.Controller, kube *rest.Config, dialects
 	if err != nil {
 		return err
 	}
-	w := &watch{waker: &waker{}}
-	w.feed = feed.New(feed.Options{Drivers: drivers, Wake: w.waker.wake, Network: feed.Network{Permit: cfg.PermitAddresses}})
 	s := shared{
 		mgr: mgr, watch: w, everywhere: len(cfg.Namespaces) == 0, adopt: diff.Adopt(cfg.Adopt), drivers: drivers,
 		gatherer: gather.Gatherer{
@@ -121,7 +126,7 @@ func (s shared) serve(d Dialect) error {
 	return nil
 }
 
-func newManager(cfg config.Controller, kube *rest.Config, log logr.Logger) (ctrl.Manager, error) {
+func newManager(cfg config.Controller, kube *rest.Config, m *metrics.Metrics, log logr.Logger) (ctrl.Manager, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(corev1.AddToScheme(scheme), kesv1.AddToScheme(scheme), esv1.AddToScheme(scheme)); err != nil {
 		return nil, fmt.Errorf("build scheme: %w", err)
@@ -131,7 +136,7 @@ func newManager(cfg config.Controller, kube *rest.Config, log logr.Logger) (ctrl
 	opts := ctrl.Options{
 		Scheme:                        scheme,
 		Logger:                        log,
-		Metrics:                       server.Options{BindAddress: cfg.MetricsAddress},
+		Metrics:                       server.Options{BindAddress: cfg.MetricsAddress, FilterProvider: along(m)},
 		HealthProbeBindAddress:        cfg.HealthAddress,
 		LeaderElection:                cfg.LeaderElect,
 		LeaderElectionID:              "lockstep-controller",
@@ -164,6 +169,19 @@ func newManager(cfg config.Controller, kube *rest.Config, log logr.Logger) (ctrl
 		return nil, err
 	}
 	return mgr, nil
+}
+
+// along serves our metrics beside those of the library, whose registry belongs
+// to the process and not to this controller.
+func along(m *metrics.Metrics) func(*rest.Config, *http.Client) (server.Filter, error) {
+	return func(*rest.Config, *http.Client) (server.Filter, error) {
+		own := prometheus.NewRegistry()
+		if err := own.Register(m); err != nil {
+			return nil, err
+		}
+		all := promhttp.HandlerFor(prometheus.Gatherers{ctrlmetrics.Registry, own}, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError})
+		return func(logr.Logger, http.Handler) (http.Handler, error) { return all, nil }, nil
+	}
 }
 
 // setup says what wakes an object: itself, its Secret, its stores, its

@@ -75,6 +75,7 @@ func (r *StoreReconciler) Reconcile(ctx context.Context, req reconcile.Request) 
 	switch {
 	case apierrors.IsNotFound(err):
 		r.deps.set(req, nil)
+		r.Feed.Drop(r.key(req))
 		return reconcile.Result{}, nil
 	case err != nil:
 		return reconcile.Result{}, err

@@ -39,6 +39,7 @@ func (f *Feed) Check(ctx context.Context, key spec.StoreKey, s spec.Store, creds
 	defer func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
+		f.checked[key] = struct{}{}
 		out.Deps = o.deps()
 		o.letGo(spec.ID{})
 		f.discard(o)

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/lockstep-secrets/lockstep/backend"
 	"github.com/lockstep-secrets/lockstep/internal/spec"
@@ -39,6 +40,7 @@ type clients struct {
 	feed   *Feed
 	tenant bool
 	common backend.Metered // with the certificates that everybody trusts
+	login  atomic.Pointer[login]
 
 	mu    sync.Mutex
 	quota *backend.Quota
@@ -46,7 +48,17 @@ type clients struct {
 }
 
 func (f *Feed) clients(tenant bool) *clients {
-	return &clients{feed: f, tenant: tenant, common: backend.Metered{Base: f.transports.of(tenant)}}
+	c := &clients{feed: f, tenant: tenant}
+	c.common = backend.Metered{Base: f.transports.of(tenant), Observe: c.observe}
+	return c
+}
+
+// observe tells of a request. Those of a store that is being opened, of which
+// there should be none, are nobody's.
+func (c *clients) observe(o backend.Observation) {
+	if l := c.login.Load(); l != nil {
+		c.feed.seen(l, o)
+	}
 }
 
 // client makes a client with the certificates of t, which may be nil.
@@ -54,7 +66,7 @@ func (c *clients) client(t *tls.Config) *http.Client {
 	if t == nil || c.feed.opts.Transport != nil {
 		return &http.Client{Transport: &c.common, CheckRedirect: sameHost}
 	}
-	m := &backend.Metered{Base: c.feed.opts.Network.Transport(c.tenant, t)}
+	m := &backend.Metered{Base: c.feed.opts.Network.Transport(c.tenant, t), Observe: c.observe}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.quota == nil {

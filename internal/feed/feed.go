@@ -50,6 +50,8 @@ type Options struct {
 	Network Network
 	// Transport carries all requests; nil means those that Network makes.
 	Transport http.RoundTripper
+	// Meter is told what the Feed does; nil means nobody is.
+	Meter Meter
 }
 
 // Subscription is what one object needs, and how closely it follows.
@@ -88,8 +90,11 @@ type Feed struct {
 	kick      chan struct{}
 	logins    map[string]*login
 	accounts  map[string]*account
-	openings  map[openingKey]*opening // that newcomers take
-	flights   map[openingKey]*flight  // that newcomers wait for
+	labels    map[Label]int              // how many logins have each
+	checked   map[spec.StoreKey]struct{} // stores that are there, used or not
+	idle      map[Label]struct{}         // of those, without a login
+	openings  map[openingKey]*opening    // that newcomers take
+	flights   map[openingKey]*flight     // that newcomers wait for
 	asked     map[Dep]map[*ledger]struct{}
 	followers map[spec.ID]*follower
 	schedule  schedule
@@ -104,6 +109,9 @@ func New(opts Options) *Feed {
 	if opts.CacheBytes <= 0 {
 		opts.CacheBytes = 16 << 20
 	}
+	if opts.Meter == nil {
+		opts.Meter = deaf{}
+	}
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails, by its documentation
 	return &Feed{
@@ -113,6 +121,9 @@ func New(opts Options) *Feed {
 		kick:       make(chan struct{}, 1),
 		logins:     map[string]*login{},
 		accounts:   map[string]*account{},
+		labels:     map[Label]int{},
+		checked:    map[spec.StoreKey]struct{}{},
+		idle:       map[Label]struct{}{},
 		openings:   map[openingKey]*opening{},
 		flights:    map[openingKey]*flight{},
 		asked:      map[Dep]map[*ledger]struct{}{},
@@ -363,6 +374,9 @@ func (f *Feed) Ask(id spec.ID, force bool) (plan.Snapshot, bool) {
 		}
 		// Kept until the others came: what is read for them may drive it out
 		// of the cache.
+		if q.answer == nil && a.Err == nil {
+			f.shared(q.ref.login, 1)
+		}
 		q.answer = &a
 		out[key] = a
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/lockstep-secrets/lockstep/backend"
@@ -18,6 +19,8 @@ import (
 // shared between objects is shared within one login, and nothing across.
 type login struct {
 	name    string // in Feed.logins; those of tenants and of the operator are apart
+	driver  string
+	label   atomic.Pointer[Label]
 	account *account
 	store   *backend.Store
 	limits  backend.Limits
@@ -164,7 +167,7 @@ func (f *Feed) login(fl *flight, b backend.Backend, id backend.Identity, c *clie
 	a := f.account(fl.driver+"\x00"+id.Quota, b.Limits.Rate)
 	c.use(a.quota)
 	l := &login{
-		name: name, account: a, limits: b.Limits, refs: map[backend.Ref]*ref{}, urgent: line{}, routine: line{},
+		name: name, driver: fl.driver, account: a, limits: b.Limits, refs: map[backend.Ref]*ref{}, urgent: line{}, routine: line{},
 		store: backend.NewStore(fl.key.store.Name, b, a.quota), openings: map[openingKey]*opening{},
 	}
 	l.ledger.login = l
@@ -173,6 +176,7 @@ func (f *Feed) login(fl *flight, b backend.Backend, id backend.Identity, c *clie
 	l.watcher = slices.Contains(l.store.Capabilities(), backend.CanWatch)
 	f.logins[name] = l
 	fl.founded = l
+	c.login.Store(l)
 	return l
 }
 
@@ -205,5 +209,6 @@ func (f *Feed) collect(l *login) {
 	delete(f.logins, l.name)
 	f.tune(l)
 	f.erase(&l.ledger)
+	f.unlabel(l)
 	_ = l.store.Close() // there is nobody left to tell
 }

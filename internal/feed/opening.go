@@ -201,6 +201,7 @@ func (f *Feed) land(fl *flight, l *login, err error) *opening {
 		o = &opening{key: fl.key, login: l, err: err, users: map[*follower]struct{}{}}
 		if l != nil {
 			l.openings[fl.key] = o
+			f.relabel(l)
 		}
 	}
 	if current {
@@ -249,6 +250,7 @@ func (f *Feed) discard(o *opening) {
 	o.ledger = nil
 	if o.login != nil {
 		delete(o.login.openings, o.key)
+		f.relabel(o.login)
 		f.collect(o.login)
 	}
 }

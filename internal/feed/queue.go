@@ -43,6 +43,9 @@ func (r *ref) enqueue(urgent bool) {
 		return
 	}
 	l := r.login
+	if r.place == nowhere {
+		r.queued = time.Now()
+	}
 	if urgent {
 		r.place = inUrgent
 		l.urgent.join(r)
@@ -62,6 +65,10 @@ func (f *Feed) pump(l *login) {
 		batch := l.take(max(1, l.limits.Batch))
 		if len(batch) == 0 {
 			return
+		}
+		now := time.Now()
+		for _, r := range batch {
+			f.opts.Meter.Waited(r.urgent, now.Sub(r.queued))
 		}
 		l.running++
 		l.account.running++
@@ -86,7 +93,7 @@ func (l *login) taken(out []*ref, from line, p place, n int) []*ref {
 		from.leave(ns)
 		l.account.serve(ns)
 		r.place = nowhere
-		r.busy = true
+		r.busy, r.urgent = true, p == inUrgent
 		if r.lease != nil && !r.lease.replace {
 			r.renewing = r.lease.id
 		}
@@ -193,6 +200,9 @@ func (f *Feed) settled(r *ref, result reply) []spec.ID {
 		if q.tell(&answer, news) {
 			wake = append(wake, q.follower.id)
 		}
+	}
+	if n := len(r.asked) - 1; n > 0 && result.Err == nil {
+		f.shared(r.login, n)
 	}
 	f.reschedule(r, now)
 	return wake

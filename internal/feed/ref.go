@@ -26,10 +26,12 @@ type ref struct {
 	every time.Duration
 	slot
 
-	place place // in the queue of the login
-	busy  bool  // a read is under way
-	again bool  // it must be read once more, because the read under way began too early
-	news  bool  // an answer that was superseded by again was news
+	place  place     // in the queue of the login
+	busy   bool      // a read is under way
+	queued time.Time // when it joined the queue
+	urgent bool      // the read under way is
+	again  bool      // it must be read once more, because the read under way began too early
+	news   bool      // an answer that was superseded by again was news
 
 	tried     time.Time // when the last answer came, good or bad; zero before the first
 	read      time.Time // when the last good one came

@@ -221,7 +221,7 @@ func TestNoSecretBytesInWhatIsPrinted(t *testing.T) {
 		for _, fo := range w.feed.followers {
 			w.hides(canary, *fo)
 			for _, q := range fo.questions {
-				w.hides(canary, *q, *q.ref, *q.ref.login, q.ref.value)
+				w.hides(canary, *q, *q.ref, q.ref.login, q.ref.value)
 			}
 		}
 		w.hides(canary, answers, stale, s, w.feed, w.feed.cache.newest)
