@@ -144,13 +144,13 @@ func (w *world) decide(ctx context.Context) (outcome.Outcome, []diff.Change, err
 	in := spec.Inputs{Namespace: w.namespace, Stores: s.Stores, Current: w.secret}
 	s.Issues = append(s.Issues, kes.Permit(w.es, in.Namespace, w.set)...)
 	p := plan.Build(s, in, w.set.Drivers)
-	facts := outcome.Facts{Issues: p.Issues, Synced: kes.Synced(w.es) && in.Current != nil, Every: s.Refresh.Every}
+	facts := outcome.Facts{Issues: p.Issues, Synced: kes.Synced(w.es) && in.Current != nil, Every: s.Refresh.Every, Held: w.es.Status.Versions}
 	if len(p.Issues) > 0 {
 		return outcome.Decide(facts), nil, nil
 	}
 	facts.Desired = render.Secret(s, in, p, w.store.answers(ctx, p, in, w.set.Drivers), w.set.Drivers)
 	done := diff.Compute(s, in, facts.Desired, w.adopt)
-	facts.Refused, facts.State, facts.Written = done.Refused, done.State, len(done.Changes) > 0
+	facts.Refused, facts.State, facts.Filled, facts.Written = done.Refused, done.State, done.Filled, len(done.Changes) > 0
 	return outcome.Decide(facts), done.Changes, w.apply(done.Changes)
 }
 

@@ -65,7 +65,7 @@ func (p *preview) secret(d controller.Dialect, obj client.Object) (*spec.Secret,
 	}
 	facts.Desired = render.Secret(s, in, pl, answers, p.drivers)
 	done := diff.Compute(s, in, facts.Desired, diff.AdoptMerge)
-	facts.Refused, facts.State = done.Refused, done.State
+	facts.Refused, facts.State, facts.Filled = done.Refused, done.State, done.Filled
 	out := outcome.Decide(facts)
 	for _, c := range done.Changes {
 		if c.Verb != diff.Delete {

@@ -81,12 +81,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		s.Issues = append(s.Issues, r.Dialect.Permit(obj, in.Namespace)...)
 	}
 	p := plan.Build(s, in, r.Drivers)
-	facts := outcome.Facts{Issues: p.Issues, Synced: r.Dialect.Synced(obj) && stands(s, in.Current), Every: s.Refresh.Every}
+	facts := outcome.Facts{
+		Issues: p.Issues, Synced: r.Dialect.Synced(obj) && stands(s, in.Current), Every: s.Refresh.Every, Held: r.Dialect.Held(obj),
+	}
 	if len(p.Issues) > 0 {
 		r.Feed.Suspend(s.Object.ID())
 		return r.finish(ctx, req, s, obj, facts)
 	}
-	r.follow(ctx, s, in, r.targets.expanded(req, p), r.Dialect.Held(obj), facts.Synced)
+	r.follow(ctx, s, in, r.targets.expanded(req, p), facts.Held, facts.Synced)
 	if facts.Synced && r.rests(req, s, in, obj, known) {
 		r.targets.saw(req, in.Current)
 		return reconcile.Result{RequeueAfter: r.look(s)}, nil
@@ -103,7 +105,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	r.Feed.Settle(s.Object.ID(), facts.Refused == nil && len(facts.Desired.Problems) == 0)
+	r.Feed.Settle(s.Object.ID(), facts.Refused == nil && (facts.Filled || facts.State == diff.Deleted))
 	return r.finish(ctx, req, s, obj, facts)
 }
 
@@ -170,7 +172,7 @@ func (r *Reconciler) ask(ctx context.Context, req reconcile.Request, s spec.Spec
 // write carries out what the diff asks for.
 func (r *Reconciler) write(ctx context.Context, req reconcile.Request, s spec.Spec, in spec.Inputs, facts *outcome.Facts) error {
 	d := diff.Compute(s, in, facts.Desired, r.Adopt)
-	facts.Refused, facts.State = d.Refused, d.State
+	facts.Refused, facts.State, facts.Filled = d.Refused, d.State, d.Filled
 	facts.Bound = in.Current != nil && s.Target.Creation != spec.None && !unread(facts.Desired.Problems)
 	if d.Refused != nil || len(d.Changes) == 0 {
 		r.targets.saw(req, in.Current)

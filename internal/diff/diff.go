@@ -58,6 +58,9 @@ type Decision struct {
 	Changes []Change // in the order in which they must happen
 	State   State
 	Refused *spec.Issue // why nothing may be written
+	// Filled says that the Secret holds the wanted data when the changes are
+	// made. It does not where it is frozen, refused, or not ours to make.
+	Filled bool
 }
 
 // The places that a refusal names.
@@ -97,11 +100,11 @@ func Compute(s spec.Spec, in spec.Inputs, want render.Desired, adopt Adopt) Deci
 	case in.Current == nil && s.Target.Creation == spec.Merge:
 		return Decision{State: Missing}
 	}
-	changes, issue := write(s, in.Current, want, adopt)
+	changes, filled, issue := write(s, in.Current, want, adopt)
 	if issue != nil {
 		return refuse(issue)
 	}
-	return Decision{Changes: append(changes, leftovers(s, in.Leftovers)...)}
+	return Decision{Changes: append(changes, leftovers(s, in.Leftovers)...), Filled: filled}
 }
 
 func refuse(i *spec.Issue) Decision { return Decision{Refused: i} }
@@ -142,36 +145,40 @@ func leftovers(s spec.Spec, old []spec.Secret) []Change {
 	return out
 }
 
-// write returns the writes to the target itself.
-func write(s spec.Spec, current *spec.Secret, want render.Desired, adopt Adopt) ([]Change, *spec.Issue) {
+// write returns the writes to the target itself, and whether it holds the wanted
+// data after them.
+func write(s spec.Spec, current *spec.Secret, want render.Desired, adopt Adopt) (changes []Change, filled bool, _ *spec.Issue) {
 	next := wanted(s, want)
 	if current == nil {
-		return []Change{{Create, next}}, nil
+		return []Change{{Create, next}}, true, nil
 	}
 	if current.Deleting {
-		return nil, conflict(WhereSecret, fmt.Sprintf("Secret %q is being deleted", current.Name))
+		return nil, false, conflict(WhereSecret, fmt.Sprintf("Secret %q is being deleted", current.Name))
 	}
 	mine, issue := ownership(s, current)
 	if issue != nil {
-		return nil, issue
+		return nil, false, issue
 	}
 	next = carry(s, current, next, keeps(s, current, next, mine, adopt))
 	if s.Target.ByField && want.Type == "" {
 		next.Type = current.Type
 	}
+	filled = true
 	if s.Target.Freeze && (isTrue(current.Immutable) || mine || len(current.Fields) > 0) {
+		filled = sameData(current.Data, next.Data)
 		next.Data = current.Data // frozen as it is
 	}
 	if current.Type != next.Type {
-		return retype(s, current, want, next, mine)
+		changes, issue := retype(s, current, want, next, mine)
+		return changes, filled, issue
 	}
 	if same(current, &next) {
-		return nil, nil
+		return nil, filled, nil
 	}
 	if issue := frozen(current, want, next); issue != nil {
-		return nil, issue
+		return nil, false, issue
 	}
-	return []Change{{Update, next}}, nil
+	return []Change{{Update, next}}, filled, nil
 }
 
 // wanted is the Secret as it would be created.
@@ -285,13 +292,15 @@ func retype(s spec.Spec, current *spec.Secret, want render.Desired, next spec.Se
 
 // same reports whether there is nothing to write.
 func same(a, b *spec.Secret) bool {
-	return maps.EqualFunc(a.Data, b.Data, backend.Value.Equal) &&
+	return sameData(a.Data, b.Data) &&
 		maps.Equal(a.Labels, b.Labels) &&
 		maps.Equal(a.Annotations, b.Annotations) &&
 		isTrue(a.Immutable) == isTrue(b.Immutable) &&
 		slices.Equal(a.Finalizers, b.Finalizers) &&
 		sameOwners(a.Owners, b.Owners)
 }
+
+func sameData(a, b map[string]backend.Value) bool { return maps.EqualFunc(a, b, backend.Value.Equal) }
 
 func sameOwners(a, b []spec.OwnerRef) bool {
 	if len(a) != len(b) {
@@ -307,7 +316,7 @@ func frozen(current *spec.Secret, want render.Desired, next spec.Secret) *spec.I
 		return nil
 	}
 	const field = "field is immutable when `immutable` is set"
-	changed := !maps.EqualFunc(current.Data, next.Data, backend.Value.Equal)
+	changed := !sameData(current.Data, next.Data)
 	switch {
 	case changed && isTrue(want.Immutable):
 		return conflict(WhereImmutable, fmt.Sprintf("Secret %q is invalid: data: Forbidden: %s", current.Name, field))

@@ -229,6 +229,7 @@ func TestPolicies(t *testing.T) {
 			}
 			got := diff.Compute(s, spec.Inputs{Current: tc.current}, tc.want, diff.AdoptMerge)
 			wantRefusal(t, tc.reason, got, tc.where, tc.refused)
+			wantFilled(t, tc.reason, tc.current, tc.want, got)
 			for i := range tc.changes {
 				c := &tc.changes[i].Secret
 				c.Namespace, c.Name = "ns", "app"
@@ -251,6 +252,25 @@ func TestPolicies(t *testing.T) {
 				t.Errorf("%s: a second sync is not quiet: %v", tc.reason, again)
 			}
 		})
+	}
+}
+
+// wantFilled requires that a decision says whether the Secret holds the wanted
+// data after it, such as a password whose predecessor may be revoked then.
+func wantFilled(t *testing.T, reason string, current *spec.Secret, want render.Desired, got diff.Decision) {
+	t.Helper()
+	after := current
+	for i, c := range got.Changes {
+		if after = &got.Changes[i].Secret; c.Verb == diff.Delete {
+			after = nil
+		}
+	}
+	holds := after != nil && got.Refused == nil && got.State == diff.Synced && len(want.Problems) == 0
+	for k, v := range want.Data {
+		holds = holds && after.Data[k].Equal(v)
+	}
+	if got.Filled != holds {
+		t.Errorf("%s: filled %t, and it holds the data: %t", reason, got.Filled, holds)
 	}
 }
 

@@ -42,7 +42,7 @@ func (f *Feed) Check(ctx context.Context, key spec.StoreKey, s spec.Store, creds
 		f.checked[key] = struct{}{}
 		out.Deps = o.deps()
 		o.letGo(spec.ID{})
-		f.discard(o)
+		f.soon(o)
 	}()
 	if o.login == nil {
 		return out, o.err

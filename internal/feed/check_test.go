@@ -212,6 +212,27 @@ func TestCheckBeforeRun(t *testing.T) {
 	})
 }
 
+// Who comes soon after a check uses its login, and nobody has to come.
+func TestCheckLingers(t *testing.T) {
+	in(t, memory.Options{}, Options{}, func(t *testing.T, w *world) {
+		w.set("v", "p")
+		w.check(tenants("1", ""), hour, "", "good")
+		w.pass(linger - time.Second)
+		w.sync(sub("a", hour, "p").through(tenants("1", "")))
+		w.pass(hour)
+		w.wantOpens(1, "the object came before it was let go of")
+		w.feed.Forget(object("a"))
+		if n := w.memory.Sessions(); n != 0 {
+			t.Errorf("%d sessions: nobody follows, and the check is long ago", n)
+		}
+		w.check(tenants("1", ""), hour, "", "good")
+		w.pass(linger)
+		if n := w.memory.Sessions(); n != 0 {
+			t.Errorf("%d sessions: nobody came", n)
+		}
+	})
+}
+
 // The login that is checked must not be closed because the last object leaves.
 func TestCheckHoldsTheLogin(t *testing.T) {
 	in(t, memory.Options{}, Options{}, func(t *testing.T, w *world) {

@@ -219,6 +219,8 @@ func (f *Feed) dispatch() (time.Duration, []spec.ID) {
 			asked[t.login] = struct{}{}
 		case *follower:
 			wake = append(wake, t.id)
+		case *opening:
+			f.discard(t)
 		}
 	}
 	for l := range asked {

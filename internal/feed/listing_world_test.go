@@ -215,6 +215,7 @@ func (w *world) wantOpens(want int, reason string) {
 // wantNothing requires that the feed holds nothing for anybody.
 func (w *world) wantNothing(reason string) {
 	w.t.Helper()
+	w.pass(linger)
 	f := w.feed
 	f.mu.Lock()
 	defer f.mu.Unlock()

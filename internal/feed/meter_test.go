@@ -152,6 +152,7 @@ func TestLabels(t *testing.T) {
 
 		w.check(tenants("1", `{"login":"x"}`), 0, "", "nobody uses it")
 		w.feed.Forget(object("b"))
+		w.pass(linger)
 		want("nobody uses any", map[string]int{"a": 1, "b": 2})
 		w.feed.Drop(main)
 		w.feed.Drop(other("b"))

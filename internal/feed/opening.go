@@ -5,6 +5,7 @@ package feed
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/lockstep-secrets/lockstep/backend"
 	"github.com/lockstep-secrets/lockstep/internal/spec"
@@ -31,6 +32,7 @@ type opening struct {
 	ledger *ledger
 	users  map[*follower]struct{}
 	holders
+	slot // when it is let go of, after a check
 }
 
 // openingKey is which store is opened with whose credentials.
@@ -240,12 +242,27 @@ func (f *Feed) use(fo *follower, opened map[spec.StoreKey]*opening) {
 	})
 }
 
+// linger is for how long a store stays open that was checked and that nobody
+// uses: those who are about to use it need not log in once more.
+const linger = time.Minute
+
+// soon lets go of an opening that nobody uses in a while.
+func (f *Feed) soon(o *opening) {
+	if f.begin == nil || o.login == nil || o.ledger == nil || f.openings[o.key] != o {
+		f.discard(o)
+		return
+	}
+	f.schedule.set(o, time.Now().Add(linger))
+	f.nudge()
+}
+
 // discard lets go of an opening that nobody uses any more.
 func (f *Feed) discard(o *opening) {
 	if len(o.users) > 0 || o.held() || o.ledger == nil {
 		return
 	}
 	f.retire(o)
+	f.schedule.remove(o)
 	f.erase(o.ledger)
 	o.ledger = nil
 	if o.login != nil {

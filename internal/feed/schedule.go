@@ -110,8 +110,8 @@ func (f *Feed) reschedule(r *ref, now time.Time) {
 	f.schedule.set(r, due)
 }
 
-// timed is what can be in a schedule: a *ref that is due to be read, or a
-// *follower whose stores are due to be opened.
+// timed is what can be in a schedule: a *ref that is due to be read, a *follower
+// whose stores are due to be opened, or an *opening that is due to be let go of.
 type timed interface{ at() *slot }
 
 // slot is a place in a schedule.

@@ -24,6 +24,9 @@ type Facts struct {
 	Written bool           // the Secret changed
 	Verb    diff.Verb      // how
 	State   diff.State     // of the Secret, when nothing was refused
+	Filled  bool           // it holds the data of Desired
+	// Held are the versions that the Secret held before, as the status says.
+	Held map[string]string
 	// Bound is whether the object has, or tried to change, a Secret.
 	Bound bool
 	// Synced is whether the object's status says that its present generation
@@ -108,11 +111,22 @@ func decide(f Facts) Outcome {
 	if f.Refused != nil {
 		return failed(*f.Refused)
 	}
-	good := Outcome{Ready: IsReady, Written: f.Written, State: f.State, Versions: f.Desired.Versions}
+	good := Outcome{Ready: IsReady, Written: f.Written, State: f.State, Versions: f.versions()}
 	if f.Desired.Stale != nil {
 		return tolerated(*f.Desired.Stale, f, good)
 	}
 	return good
+}
+
+// versions are those that the Secret holds.
+func (f Facts) versions() map[string]string {
+	switch {
+	case f.Filled:
+		return f.Desired.Versions
+	case f.State == diff.Synced || f.State == diff.Retained:
+		return f.Held // it stays as it was
+	}
+	return nil
 }
 
 // tolerated returns good until the failure is older than the tolerance.

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lockstep-secrets/lockstep/backend"
+	"github.com/lockstep-secrets/lockstep/internal/diff"
 	"github.com/lockstep-secrets/lockstep/internal/outcome"
 	"github.com/lockstep-secrets/lockstep/internal/render"
 	"github.com/lockstep-secrets/lockstep/internal/spec"
@@ -62,6 +63,26 @@ func TestDecide(t *testing.T) {
 			reason: "a write is told",
 			facts:  outcome.Facts{Written: true, Every: every},
 			want:   outcome.Outcome{Ready: outcome.IsReady, Written: true},
+		},
+		"Versions": {
+			reason: "what the Secret holds now",
+			facts:  outcome.Facts{Desired: render.Desired{Versions: map[string]string{"a": "2"}}, Held: map[string]string{"a": "1"}, Filled: true, Every: every},
+			want:   outcome.Outcome{Ready: outcome.IsReady, Versions: map[string]string{"a": "2"}},
+		},
+		"VersionsOfAFrozenSecret": {
+			reason: "what it held before, for it does not get the new data",
+			facts:  outcome.Facts{Desired: render.Desired{Versions: map[string]string{"a": "2"}}, Held: map[string]string{"a": "1"}, Every: every},
+			want:   outcome.Outcome{Ready: outcome.IsReady, Versions: map[string]string{"a": "1"}},
+		},
+		"VersionsOfRetained": {
+			reason: "it stays as it was",
+			facts:  outcome.Facts{Held: map[string]string{"a": "1"}, State: diff.Retained, Every: every},
+			want:   outcome.Outcome{Ready: outcome.IsReady, State: diff.Retained, Versions: map[string]string{"a": "1"}},
+		},
+		"VersionsOfNone": {
+			reason: "there is no Secret",
+			facts:  outcome.Facts{Desired: render.Desired{Versions: map[string]string{"a": "2"}}, Held: map[string]string{"a": "1"}, State: diff.Missing, Every: every},
+			want:   outcome.Outcome{Ready: outcome.IsReady, State: diff.Missing},
 		},
 		"IssueFirst": {
 			reason: "what is wrong with the manifest goes before all else, and the first of it",
