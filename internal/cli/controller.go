@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -46,6 +47,9 @@ func (s shell) controller() *cobra.Command {
 			if err := cfg.Validate(); err != nil {
 				return err
 			}
+			if cfg.MissingLimit == 0 {
+				return errors.New("--missing-limit: 0 would hold back every removal; use 1 to 100")
+			}
 			if !slices.Contains(levels, level) {
 				return fmt.Errorf("--log-level: %q is not one of debug, info, warn and error", level)
 			}
@@ -80,6 +84,8 @@ func (s shell) controller() *cobra.Command {
 	f.StringVar(&cfg.Class, "controller-class", "default", "class of the ESO stores to look after; stores without a class are looked after by all")
 	f.StringSliceVar(&permit, "permit-addresses", nil,
 		"networks that stores of namespaces may connect to although they are refused by default, as loopback is (default none in a pod, and loopback with --kubeconfig)")
+	f.IntVar(&cfg.MissingLimit, "missing-limit", 50,
+		"percent of a store's secrets that may be missing at once before nothing is removed for that; 100 turns it off")
 	f.TextVar(&level, "log-level", level, "debug, info, warn or error")
 	return cmd
 }

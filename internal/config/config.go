@@ -40,6 +40,9 @@ type Controller struct {
 	// PermitAddresses are those that tenants' stores may connect to although
 	// they are refused by default.
 	PermitAddresses []netip.Prefix
+	// MissingLimit is how many percent of a store's secrets may be missing at
+	// once before nothing is removed for that; 0 is the default of 50.
+	MissingLimit int
 }
 
 // Validate names the flag that is wrong and what to do.
@@ -54,6 +57,9 @@ func (c Controller) Validate() error {
 	}
 	if a := diff.Adopt(c.Adopt); a != diff.AdoptMerge && a != diff.AdoptReplace {
 		return fmt.Errorf("--adopt: %q is neither %s nor %s", c.Adopt, diff.AdoptMerge, diff.AdoptReplace)
+	}
+	if c.MissingLimit < 0 || c.MissingLimit > 100 {
+		return fmt.Errorf("--missing-limit: %d is not a number of percent from 1 to 100", c.MissingLimit)
 	}
 	if slices.Contains(c.Namespaces, "") {
 		return fmt.Errorf("--namespaces: an empty name in the list; for all namespaces leave the flag out")

@@ -8,8 +8,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kesv1 "github.com/lockstep-secrets/lockstep/api/kubernetesclient/v1"
-	"github.com/lockstep-secrets/lockstep/backend"
 	"github.com/lockstep-secrets/lockstep/internal/dialect/kes"
+	"github.com/lockstep-secrets/lockstep/internal/feed"
 	"github.com/lockstep-secrets/lockstep/internal/gather"
 	"github.com/lockstep-secrets/lockstep/internal/outcome"
 	"github.com/lockstep-secrets/lockstep/internal/spec"
@@ -70,7 +70,7 @@ type Store struct {
 	// Release is as for objects.
 	Release func(client.Object) client.Object
 	// Report returns the store with the status to show after a check, or nil.
-	Report func(obj client.Object, issue *spec.Issue, caps []backend.Capability, err error, now time.Time) client.Object
+	Report func(obj client.Object, issue *spec.Issue, checked feed.Checked, err error, now time.Time) client.Object
 }
 
 // Kinds are the stores as the gatherer needs them.

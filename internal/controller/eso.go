@@ -9,8 +9,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/lockstep-secrets/lockstep/api/externalsecrets/v1"
-	"github.com/lockstep-secrets/lockstep/backend"
 	"github.com/lockstep-secrets/lockstep/internal/dialect/eso"
+	"github.com/lockstep-secrets/lockstep/internal/feed"
 	"github.com/lockstep-secrets/lockstep/internal/gather"
 	"github.com/lockstep-secrets/lockstep/internal/outcome"
 	"github.com/lockstep-secrets/lockstep/internal/spec"
@@ -95,9 +95,9 @@ func esoStore(kind string, set eso.Settings) Store {
 			return every
 		},
 		Release: released,
-		Report: func(o client.Object, issue *spec.Issue, caps []backend.Capability, err error, now time.Time) client.Object {
+		Report: func(o client.Object, issue *spec.Issue, checked feed.Checked, err error, now time.Time) client.Object {
 			old := parts(o).status
-			status := eso.StoreStatus(*old, issue, caps, err, now)
+			status := eso.StoreStatus(*old, issue, checked.Can, checked.Held, err, now)
 			if eso.SameStoreStatus(status, *old) {
 				return nil
 			}

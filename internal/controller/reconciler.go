@@ -150,6 +150,7 @@ func (r *Reconciler) follow(ctx context.Context, s spec.Spec, in spec.Inputs, p 
 	r.Feed.Follow(ctx, feed.Subscription{
 		Owner: s.Object.ID(), Plan: p, Stores: in.Stores, Every: s.Refresh.Every, Mode: s.Refresh.Mode,
 		Held: held(p, versions, synced), Outlived: s.Target.Creation != spec.Owner,
+		Removes: s.Target.Deletion != spec.Retain,
 	}, r.Gatherer.Credentials)
 }
 

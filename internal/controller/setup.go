@@ -50,7 +50,10 @@ const workers = 8
 func Run(ctx context.Context, cfg config.Controller, kube *rest.Config, dialects []Dialect, drivers spec.Drivers, log logr.Logger) error {
 	w := &watch{waker: &waker{}}
 	m := metrics.New(func() []feed.StoreStats { return w.feed.Stats() })
-	w.feed = feed.New(feed.Options{Drivers: drivers, Wake: w.waker.wake, Network: feed.Network{Permit: cfg.PermitAddresses}, Meter: m})
+	w.feed = feed.New(feed.Options{
+		Drivers: drivers, Wake: w.waker.wake, Tell: w.waker.tell, Network: feed.Network{Permit: cfg.PermitAddresses}, Meter: m,
+		Breaker: feed.Breaker{Percent: cfg.MissingLimit},
+	})
 	mgr, err := newManager(cfg, kube, m, log)
 	if err != nil {
 		return err
@@ -244,7 +247,7 @@ const checkers = 16
 func (r *StoreReconciler) setup(mgr ctrl.Manager, w *waker) error {
 	return builder.ControllerManagedBy(mgr).
 		Named(r.Store.Kind).
-		For(r.Store.New(), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(r.Store.New(), builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		WatchesRawSource(rawsource.Func(func(_ context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 			w.use(r.Store.Kind, q)
 			return nil

@@ -14,7 +14,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	"github.com/lockstep-secrets/lockstep/backend"
 	"github.com/lockstep-secrets/lockstep/internal/cluster"
 	"github.com/lockstep-secrets/lockstep/internal/feed"
 	"github.com/lockstep-secrets/lockstep/internal/gather"
@@ -89,11 +88,11 @@ func (r *StoreReconciler) Reconcile(ctx context.Context, req reconcile.Request) 
 	}
 	store, every := r.Store.Unbound(obj), r.Store.Every(obj)
 	if store.Issue != nil {
-		return reconcile.Result{}, r.report(ctx, obj, store.Issue, nil, nil)
+		return reconcile.Result{}, r.report(ctx, obj, store.Issue, feed.Checked{}, nil)
 	}
 	checked, err := r.Feed.Check(ctx, r.key(req), store, r.Gatherer.Credentials, every)
 	r.deps.set(req, checked.Deps)
-	if err := r.report(ctx, obj, nil, checked.Can, err); err != nil {
+	if err := r.report(ctx, obj, nil, checked, err); err != nil {
 		return reconcile.Result{}, err
 	}
 	return reconcile.Result{RequeueAfter: every}, nil
@@ -104,8 +103,8 @@ func (r *StoreReconciler) key(req reconcile.Request) spec.StoreKey {
 }
 
 // report shows what a check said.
-func (r *StoreReconciler) report(ctx context.Context, obj client.Object, issue *spec.Issue, caps []backend.Capability, failure error) error {
-	after := r.Store.Report(obj, issue, caps, failure, time.Now())
+func (r *StoreReconciler) report(ctx context.Context, obj client.Object, issue *spec.Issue, checked feed.Checked, failure error) error {
+	after := r.Store.Report(obj, issue, checked, failure, time.Now())
 	if after == nil {
 		return nil
 	}
@@ -117,6 +116,8 @@ func (r *StoreReconciler) report(ctx context.Context, obj client.Object, issue *
 		r.Events.Store(obj, false, "InvalidProviderConfig", issue.Message)
 	case failure != nil:
 		r.Events.Store(obj, false, "InvalidProviderConfig", failure.Error())
+	case checked.Held:
+		r.Events.Store(obj, false, "RemovalsHeld", "much of what was read is missing, and nothing is removed")
 	default:
 		r.Events.Store(obj, true, "Valid", "store validated")
 	}

@@ -105,6 +105,11 @@ func (w *waker) wake(id spec.ID) {
 	w.add(string(id.Dialect), reconcile.Request{NamespacedName: types.NamespacedName{Namespace: id.Namespace, Name: id.Name}})
 }
 
+// tell has a store looked at, whose kind is the name of its queue.
+func (w *waker) tell(key spec.StoreKey) {
+	w.add(key.Kind, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: key.Namespace, Name: key.Name}})
+}
+
 func (w *waker) add(name string, req reconcile.Request) {
 	w.mu.Lock()
 	q := w.queues[name]

@@ -29,6 +29,9 @@ type Checked struct {
 	// returns a store only while somebody follows a secret in it; whoever wants
 	// to know sooner watches these.
 	Deps []Dep
+	// Held says that so many secrets are missing in the store that nothing is
+	// removed for that, until they are there again or Store.Removals is set.
+	Held bool
 }
 
 // Check returns what a store can do, or why it cannot be used. It asks the store
@@ -51,6 +54,9 @@ func (f *Feed) Check(ctx context.Context, key spec.StoreKey, s spec.Store, creds
 		return out, err
 	}
 	out.Can = o.login.store.Capabilities()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out.Held = o.withheld()
 	return out, nil
 }
 

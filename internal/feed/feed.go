@@ -22,6 +22,7 @@
 package feed
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"net/http"
@@ -52,6 +53,11 @@ type Options struct {
 	Transport http.RoundTripper
 	// Meter is told what the Feed does; nil means nobody is.
 	Meter Meter
+	// Breaker is when what is missing is not believed.
+	Breaker Breaker
+	// Tell is called when a store has something to say that a Check returns. It
+	// must neither block nor call the Feed; nil means nobody is told.
+	Tell func(spec.StoreKey)
 }
 
 // Subscription is what one object needs, and how closely it follows.
@@ -68,6 +74,8 @@ type Subscription struct {
 	// Outlived says that the Secret stays when the object goes, so that the
 	// leases in it are left to their end.
 	Outlived bool
+	// Removes says that something is removed for a secret that is missing.
+	Removes bool
 }
 
 // Feed reads remote secrets for objects that follow them.
@@ -112,6 +120,10 @@ func New(opts Options) *Feed {
 	if opts.Meter == nil {
 		opts.Meter = deaf{}
 	}
+	if opts.Tell == nil {
+		opts.Tell = func(spec.StoreKey) {}
+	}
+	opts.Breaker = Breaker{Percent: cmp.Or(opts.Breaker.Percent, 50), Least: cmp.Or(opts.Breaker.Least, 20)}
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails, by its documentation
 	return &Feed{
@@ -249,6 +261,7 @@ func (f *Feed) Follow(ctx context.Context, sub Subscription, creds func(spec.Sto
 	}
 	changed := fo.every != sub.Every || fo.mode != sub.Mode
 	fo.every, fo.mode, fo.held, fo.outlived = sub.Every, sub.Mode, sub.Held, sub.Outlived
+	fo.removes = sub.Removes
 	old := fo.questions
 	fo.questions = make(map[plan.Key]*question, len(old))
 	now := time.Now()
@@ -303,6 +316,9 @@ func (f *Feed) want(fo *follower, key plan.Key, o *opening, old *question, now t
 	}
 	r, q := o.login.ref(key, fo.id), old
 	if q == nil || q.ref != r {
+		if q != nil && (q.ref.there || !q.ref.lost.IsZero()) {
+			r.there = true // it is asked for by other credentials now, or elsewhere
+		}
 		q = &question{follower: fo, ref: r, since: now}
 		r.asked[q] = struct{}{}
 	}

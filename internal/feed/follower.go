@@ -26,6 +26,7 @@ type follower struct {
 
 	left     []left // leases in its Secret that it asks for no more
 	outlived bool   // its Secret stays when it goes
+	removes  bool   // something is removed for what is missing
 
 	failed   map[plan.Key]error // questions to stores that cannot be opened
 	failures int                // how often in a row that was so
@@ -150,12 +151,15 @@ func (f *Feed) known(q *question, now time.Time) (plan.Answer, bool) {
 	r := q.ref
 	if q.answer != nil {
 		a := *q.answer
-		if r.err != nil {
+		switch {
+		case r.err != nil:
 			a.Failing = now.Sub(r.failing)
+		case !r.lost.IsZero():
+			a.Failing = now.Sub(r.lost)
 		}
 		return a, true
 	}
-	if r.tried.IsZero() || r.tried.Before(q.follower.forced) || r.err == nil && !r.kept() {
+	if r.tried.IsZero() || r.tried.Before(q.follower.forced) || r.err == nil && r.lost.IsZero() && !r.kept() {
 		return plan.Answer{}, false
 	}
 	if r.mutates {
@@ -165,7 +169,7 @@ func (f *Feed) known(q *question, now time.Time) (plan.Answer, bool) {
 		return plan.Answer{}, false
 	}
 	scheduled := !r.tried.Before(q.since)
-	young := r.err == nil && now.Sub(r.read) <= q.follower.every
+	young := r.err == nil && r.lost.IsZero() && now.Sub(r.read) <= q.follower.every
 	if !scheduled && !young {
 		return plan.Answer{}, false
 	}

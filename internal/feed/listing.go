@@ -33,6 +33,7 @@ const maxHits = 5000
 type listing struct {
 	query backend.Query
 	found []backend.Found // the last good ones, sorted; nil when dropped from the cache
+	size  int             // how many these were
 }
 
 // reply is what a store answered about one ref.

@@ -30,6 +30,7 @@ type login struct {
 	running int
 	lined   bool // it is in the line of its account
 	outage  outage
+	losses  losses
 
 	listings map[backend.Query]*ref
 	openings map[openingKey]*opening // that led here

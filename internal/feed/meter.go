@@ -111,9 +111,11 @@ type StoreStats struct {
 	// Oldest is how long ago the oldest answer came of those that are polled; 0
 	// when there is none. What an earlier process knew does not count: for a
 	// secret that was not read yet it is since somebody follows it.
-	Oldest time.Duration
-	Quiet  time.Duration // for how long its quota is to be left alone
-	Down   bool          // it answered nobody for a while, and is asked one question at a time
+	Oldest  time.Duration
+	Quiet   time.Duration // for how long its quota is to be left alone
+	Down    bool          // it answered nobody for a while, and is asked one question at a time
+	Missing int           // secrets that are missing and not told yet
+	Held    bool          // so many are missing that none of them is told
 }
 
 // Stats returns the state of all stores, sorted.
@@ -131,7 +133,7 @@ func (f *Feed) Stats() []StoreStats {
 		if o, ok := all[*at]; ok { // its credentials were replaced a moment ago
 			s = StoreStats{
 				Secrets: s.Secrets + o.Secrets, Due: s.Due + o.Due, Late: s.Late + o.Late,
-				Oldest: max(s.Oldest, o.Oldest), Quiet: max(s.Quiet, o.Quiet), Down: s.Down || o.Down,
+				Oldest: max(s.Oldest, o.Oldest), Quiet: max(s.Quiet, o.Quiet), Down: s.Down || o.Down, Missing: s.Missing + o.Missing, Held: s.Held || o.Held,
 			}
 		}
 		s.Label = *at
@@ -148,7 +150,7 @@ func (f *Feed) Stats() []StoreStats {
 }
 
 func (l *login) stats(now time.Time) StoreStats {
-	s := StoreStats{Secrets: l.items(), Quiet: l.account.quota.Quiet(), Down: l.outage.dead()}
+	s := StoreStats{Secrets: l.items(), Quiet: l.account.quota.Quiet(), Down: l.outage.dead(), Missing: l.losses.missing, Held: l.losses.tripped}
 	for r := range l.all {
 		if r.busy || r.place != nowhere {
 			s.Due++
@@ -168,7 +170,7 @@ func (l *login) stats(now time.Time) StoreStats {
 // age is how long ago a polled secret was known to be what it is.
 func (r *ref) age(now time.Time) time.Duration {
 	good := r.read
-	if r.err == nil {
+	if r.err == nil && r.lost.IsZero() {
 		good = r.tried // a probe counts
 	}
 	if good.IsZero() {

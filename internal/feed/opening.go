@@ -26,11 +26,12 @@ import (
 type opening struct {
 	key openingKey
 	edition
-	retry  spec.Retry
-	login  *login // nil when it failed
-	err    error
-	ledger *ledger
-	users  map[*follower]struct{}
+	retry    spec.Retry
+	removals bool   // the store allows that much is missing
+	login    *login // nil when it failed
+	err      error
+	ledger   *ledger
+	users    map[*follower]struct{}
 	holders
 	slot // when it is let go of, after a check
 }
@@ -108,6 +109,7 @@ func (f *Feed) opening(ctx context.Context, store spec.StoreKey, s spec.Store, c
 		if o := f.openings[k]; o != nil && o.edition == e {
 			o.hold(owner)
 			o.retry = s.Retry
+			f.permit(o, s.Removals)
 			f.mu.Unlock()
 			return o
 		}
@@ -173,6 +175,7 @@ func (f *Feed) fly(ctx context.Context, fl *flight, s spec.Store, creds func(spe
 		}
 		o = f.land(fl, l, err)
 		o.retry = s.Retry
+		f.permit(o, s.Removals)
 	}()
 	open := f.opts.Drivers[s.Driver].Open
 	if open == nil {

@@ -178,7 +178,11 @@ func (f *Feed) settled(r *ref, result reply) []spec.ID {
 		return f.divide(r, result)
 	}
 	now := time.Now()
-	r.news = f.record(r, result, now) || r.news
+	if before := r.lost.IsZero(); f.withhold(r, result, now) {
+		r.tried, r.news = now, before || r.news
+	} else {
+		r.news = f.record(r, result, now) || r.news
+	}
 	if r.again {
 		// Whoever forced the read must not get what was read before that.
 		r.again = false

@@ -49,12 +49,25 @@ type ref struct {
 	former   []*lease // that were replaced since the object's Secret was written
 	renewing string   // the lease, while the read under way is its renewal
 
+	there bool      // an object has it: the last answer that was no trouble had a value
+	lost  time.Time // since when what is missing is withheld; zero when nothing is
+	gap   int       // how much is
+
 	older, newer *ref // in the cache
 	size         int
 }
 
 // answer is what is known now.
 func (r *ref) answer(now time.Time) plan.Answer {
+	if r.err == nil && !r.lost.IsZero() {
+		out := plan.Answer{Err: errHeld(r)}
+		if r.kept() {
+			out = r.last()
+			out.Stale = errHeld(r)
+		}
+		out.Failing = now.Sub(r.lost)
+		return out
+	}
 	if r.err == nil {
 		return r.last()
 	}
@@ -91,7 +104,7 @@ func (r *ref) list(found []backend.Found) plan.Answer {
 // the cache.
 func (r *ref) fresh(result reply, now time.Time) plan.Answer {
 	switch {
-	case result.Err != nil:
+	case result.Err != nil || !r.lost.IsZero():
 		return r.answer(now)
 	case r.listing != nil:
 		return r.list(result.found)
@@ -116,6 +129,7 @@ func (f *Feed) record(r *ref, result reply, now time.Time) (news bool) {
 			// later must not bring that back.
 			f.cache.drop(r)
 			r.mutates = false
+			r.there = r.there && backend.CodeOf(r.err) != backend.NotFound
 		}
 		return !sameFailure(before, r.err)
 	}
@@ -129,9 +143,11 @@ func (f *Feed) record(r *ref, result reply, now time.Time) (news bool) {
 	r.version, r.confirmed = result.Secret.Version, false
 	r.lend(result.Secret.Lease, now)
 	if r.listing != nil {
+		r.listing.size, r.there = len(result.found), len(result.found) > 0
 		f.cache.putList(r, result.found)
 		return news
 	}
+	r.there = !hollow(result.Secret)
 	f.cache.put(r, result.Secret)
 	return news
 }
@@ -192,6 +208,7 @@ func (f *Feed) leave(q *question) {
 func (f *Feed) vanish(r *ref) {
 	f.schedule.remove(r)
 	f.cache.drop(r)
+	f.regain(r)
 	r.place = nowhere
 	r.login.lose(r)
 }

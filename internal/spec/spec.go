@@ -82,6 +82,8 @@ type Store struct {
 	// it is the same, the store need not be opened again. "" is always opened.
 	Revision string
 	Retry    Retry
+	// Removals allows that much of it is missing at once, and what comes of that.
+	Removals bool
 	// Foreign says that another controller looks after the store.
 	Foreign bool
 	// Issue tells why the object may not use the store, or why nobody can.

@@ -42,6 +42,7 @@ func Unbound(kind string, meta metav1.ObjectMeta, s v1.SecretStoreSpec, namespac
 		Shared:    kind == KindClusterStore,
 		Foreign:   !Managed(s, set),
 		Revision:  string(meta.UID) + "/" + strconv.FormatInt(meta.Generation, 10),
+		Removals:  meta.Annotations[AllowRemovals] == "true",
 	}
 	name, raw, n := s.Provider.Product()
 	out.Raw = raw
@@ -196,12 +197,21 @@ const (
 	reasonValid   = "Valid"
 	reasonInvalid = "InvalidProviderConfig"
 	reasonUnknown = "ValidationUnknown"
+	reasonHeld    = "RemovalsHeld"
 )
 
+// AllowRemovals is the annotation of a store that says, with the value "true",
+// that much of what was read through it may be missing at once.
+const AllowRemovals = "lockstep-secrets.dev/allow-removals"
+
+// heldMessage is what a store says of which too much is missing.
+const heldMessage = "so many of the secrets that were read through this store are missing at once that nothing is removed for that; " +
+	"if it is meant, set the annotation " + AllowRemovals + `: "true" on the store`
+
 // StoreStatus returns the status to show of a store after a check. caps are nil
-// when it could not be opened. A store that was valid and does not answer stays
+// when it could not be opened; held says that too much is missing in it. A store that was valid and does not answer stays
 // so: its Secrets stay too.
-func StoreStatus(old v1.SecretStoreStatus, issue *spec.Issue, caps []backend.Capability, err error, now time.Time) v1.SecretStoreStatus {
+func StoreStatus(old v1.SecretStoreStatus, issue *spec.Issue, caps []backend.Capability, held bool, err error, now time.Time) v1.SecretStoreStatus {
 	out := *old.DeepCopy()
 	ready := condition(old.Conditions, conditionReady)
 	code := backend.CodeOf(err)
@@ -215,6 +225,8 @@ func StoreStatus(old v1.SecretStoreStatus, issue *spec.Issue, caps []backend.Cap
 		return out
 	case err != nil:
 		status, reason, text = statusFalse, reasonInvalid, "unable to validate store: "+string(code)+": "+err.Error()
+	case held:
+		status, reason, text = statusFalse, reasonHeld, heldMessage
 	}
 	if err == nil && len(caps) > 0 {
 		out.Capabilities = capabilities(caps)

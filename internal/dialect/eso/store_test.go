@@ -119,7 +119,7 @@ func TestCheckEvery(t *testing.T) {
 
 func TestStoreStatus(t *testing.T) {
 	caps := []backend.Capability{backend.CanRead, backend.CanWrite}
-	valid := eso.StoreStatus(v1.SecretStoreStatus{}, nil, caps, nil, noon)
+	valid := eso.StoreStatus(v1.SecretStoreStatus{}, nil, caps, false, nil, noon)
 	refused := backend.Errorf(backend.Unauthenticated, "the key is refused")
 	down := backend.Errorf(backend.Unavailable, "no answer")
 	cases := map[string]struct {
@@ -127,6 +127,7 @@ func TestStoreStatus(t *testing.T) {
 		old                  v1.SecretStoreStatus
 		issue                *spec.Issue
 		caps                 []backend.Capability
+		held                 bool
 		err                  error
 		status, why, message string
 		capabilities         string
@@ -139,18 +140,28 @@ func TestStoreStatus(t *testing.T) {
 		"Unknown":   {reason: "ready, as the operator has it", caps: caps, err: backend.Errorf(backend.Unknown, "who knows"), status: "True", why: "ValidationUnknown", message: "could not determine validation status: who knows"},
 		"DownFirst": {reason: "nobody knows whether it ever worked", caps: caps, err: down, status: "False", why: "InvalidProviderConfig", message: "unable to validate store: Unavailable: no answer"},
 		"DownLater": {reason: "an outage changes nothing", old: valid, caps: caps, err: down, status: "True", why: "Valid", message: "store validated", capabilities: "ReadWrite"},
+		"Held":      {reason: "somebody has to look", old: valid, caps: caps, held: true, status: "False", why: "RemovalsHeld", message: "so many of the secrets that were read through this store are missing at once that nothing is removed for that; if it is meant, set the annotation lockstep-secrets.dev/allow-removals: \"true\" on the store", capabilities: "ReadWrite"},
 		"Turned":    {reason: "what it could do is kept", old: valid, caps: caps, err: refused, status: "False", why: "InvalidProviderConfig", message: "unable to validate store: Unauthenticated: the key is refused", capabilities: "ReadWrite"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			got := eso.StoreStatus(tc.old, tc.issue, tc.caps, tc.err, noon)
+			got := eso.StoreStatus(tc.old, tc.issue, tc.caps, tc.held, tc.err, noon)
 			c := got.Conditions[0]
 			if len(got.Conditions) != 1 || c.Status != tc.status || c.Reason != tc.why || c.Message != tc.message || got.Capabilities != tc.capabilities {
 				t.Errorf("%s: got %v, %q", tc.reason, got.Conditions, got.Capabilities)
 			}
-			if again := eso.StoreStatus(got, tc.issue, tc.caps, tc.err, noon.Add(time.Hour)); !eso.SameStoreStatus(again, got) {
+			if again := eso.StoreStatus(got, tc.issue, tc.caps, tc.held, tc.err, noon.Add(time.Hour)); !eso.SameStoreStatus(again, got) {
 				t.Error("saying it again changes the status")
 			}
 		})
+	}
+}
+
+func TestRemovals(t *testing.T) {
+	for value, want := range map[string]bool{"true": true, "yes": false, "": false} {
+		meta := metav1.ObjectMeta{Namespace: "ns", Name: "s", Annotations: map[string]string{eso.AllowRemovals: value}}
+		if got := eso.Unbound(eso.KindStore, meta, v1.SecretStoreSpec{}, "ns", eso.Settings{}); got.Removals != want {
+			t.Errorf("%q: %t", value, got.Removals)
+		}
 	}
 }
