@@ -231,7 +231,7 @@ var storeRules = map[string]struct {
 	"s2-number":   {reason: "seconds", spec: "provider: " + fakes + ", refreshInterval: 5", refused: accepted},
 	"retry":       {reason: "the CRD takes any text", spec: "provider: " + fakes + ", retrySettings: {retryInterval: soon}", told: []string{"spec.retrySettings.retryInterval", `"soon"`}},
 	"retry-less":  {reason: "fewer than none", spec: "provider: " + fakes + ", retrySettings: {maxRetries: -1}", told: []string{"spec.retrySettings.maxRetries"}},
-	"s3-other":    {reason: "a product that is not served here", spec: "provider: {vault: {server: 'https://vault', path: p, auth: {}}}", told: []string{"spec.provider.vault", "supported: fake, ibm"}},
+	"s3-other":    {reason: "a product that is not served here", spec: "provider: {akeyless: {akeylessGWApiURL: 'https://akeyless', authSecretRef: {}}}", told: []string{"spec.provider.akeyless", "supported: fake, ibm"}},
 	"s3-none":     {reason: "no product at all", spec: "provider: {}", refused: "spec.provider", schema: true},
 	"s3-two":      {reason: "which of them is it?", spec: "provider: {fake: {data: []}, webhook: {url: 'https://x'}}", refused: "spec.provider", schema: true},
 	"fake-key":    {reason: "it cannot be asked for", spec: "provider: {fake: {data: [{key: '', value: a}]}}", told: []string{"spec.provider.fake.data[0].key"}},
