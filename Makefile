@@ -5,7 +5,7 @@ GO    ?= go
 PARTS := etcd,kube-apiserver,kube-controller-manager,kubectl
 TOOLS := controller-gen golangci-lint gofumpt
 
-.PHONY: all build control-plane vault demo test lint generate matrix verify tools clean
+.PHONY: all build control-plane vault demo test bench lint generate matrix verify tools clean
 
 all: build
 
@@ -28,6 +28,9 @@ test: control-plane vault ## unit, conformance and control-plane tests
 	cd hack/cluster && $(GO) test ./...
 	cd hack/ibmtests && $(GO) test ./...
 	cd hack/vault && $(GO) test . ./build ./certutil # ./... would compile the server once more
+
+bench: build control-plane ## docs/benchmarks.md, from what the real binary does; takes half an hour
+	$(GO) run ./hack/bench -lockstep bin/lockstep
 
 lint: bin/golangci-lint ## what the compiler does not say
 	bin/golangci-lint run ./...

@@ -48,7 +48,7 @@ func newPreview(ctx context.Context, drivers spec.Drivers, m *manifests) *previe
 // lead to none.
 func (p *preview) secret(d controller.Dialect, obj client.Object) (*spec.Secret, outcome.Outcome) {
 	s := d.Spec(obj, time.Now())
-	in, err := p.gatherer.Inputs(p.ctx, s, d.Kinds())
+	in, err := p.gatherer.Inputs(p.ctx, s, d.Kinds(), true)
 	if err != nil {
 		return nil, outcome.Decide(outcome.Facts{Refused: &spec.Issue{Where: "lockstep", Code: backend.Unknown, Message: err.Error()}})
 	}

@@ -11,37 +11,29 @@ import (
 	"github.com/lockstep-secrets/lockstep/internal/outcome"
 )
 
-// Events tells people what happened to an object. Nothing is told while nothing
-// changes.
+// Events tells people what happened to an object that its status does not show
+// any more, or that somebody should look at. A Secret that is written is neither:
+// with an event for each, there would be one write more for each.
 type Events struct {
 	Recorder events.EventRecorder // nil tells nobody
 }
 
 // The reasons, which are those that External Secrets Operator has.
 const (
-	reasonCreated = "Created"
-	reasonUpdated = "Updated"
 	reasonDeleted = "Deleted"
 	reasonFailed  = "UpdateFailed"
 	reasonMissing = "MissingProviderSecret"
 )
 
-// Tell tells an outcome: the Secret that was written, the entries whose remote
+// Tell tells an outcome: the Secret that was deleted, the entries whose remote
 // secret is gone, and a failure. changed says that the status is another one
 // than before.
 func (e Events) Tell(obj client.Object, o outcome.Outcome, verb diff.Verb, changed bool) {
 	if e.Recorder == nil {
 		return
 	}
-	if o.Written {
-		switch verb {
-		case diff.Create:
-			e.Recorder.Eventf(obj, nil, corev1.EventTypeNormal, reasonCreated, "Sync", "Created Secret")
-		case diff.Update:
-			e.Recorder.Eventf(obj, nil, corev1.EventTypeNormal, reasonUpdated, "Sync", "Updated Secret")
-		case diff.Delete:
-			e.Recorder.Eventf(obj, nil, corev1.EventTypeNormal, reasonDeleted, "Sync", "Deleted Secret")
-		}
+	if o.Written && verb == diff.Delete {
+		e.Recorder.Eventf(obj, nil, corev1.EventTypeNormal, reasonDeleted, "Sync", "Deleted Secret")
 	}
 	if !changed {
 		return

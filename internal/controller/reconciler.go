@@ -69,7 +69,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	obj = r.targets.latest(req, obj)
 	s := r.Dialect.Spec(obj, time.Now())
 	known := r.targets.put(req, s)
-	in, err := r.Gatherer.Inputs(ctx, s, r.Dialect.Kinds())
+	in, err := r.Gatherer.Inputs(ctx, s, r.Dialect.Kinds(), r.targets.seen(req))
 	if err != nil {
 		return reconcile.Result{}, err
 	}

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	ctrlevent "sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -42,9 +43,9 @@ import (
 	"github.com/lockstep-secrets/lockstep/internal/spec"
 )
 
-// workers is how many objects are looked at together. None of them waits for
-// a store, so more would bring nothing.
-const workers = 8
+// workers is how many objects are looked at together. None of them waits for a
+// store, but each for the API server, which has its own limits.
+const workers = 50
 
 // Run serves the dialects until ctx ends.
 func Run(ctx context.Context, cfg config.Controller, kube *rest.Config, dialects []Dialect, drivers spec.Drivers, log logr.Logger) error {
@@ -65,7 +66,7 @@ func Run(ctx context.Context, cfg config.Controller, kube *rest.Config, dialects
 	s := shared{
 		mgr: mgr, watch: w, everywhere: len(cfg.Namespaces) == 0, adopt: diff.Adopt(cfg.Adopt), drivers: drivers,
 		gatherer: gather.Gatherer{
-			Live: mgr.GetAPIReader(), Cached: mgr.GetClient(), Tokens: tokens, Scoped: len(cfg.Namespaces) > 0,
+			Live: mgr.GetAPIReader(), Cached: mgr.GetCache(), Tokens: tokens, Scoped: len(cfg.Namespaces) > 0,
 		},
 		events: cluster.Events{Recorder: mgr.GetEventRecorder("lockstep")},
 	}
@@ -225,12 +226,17 @@ func (r *Reconciler) setup(mgr ctrl.Manager, w *waker, everywhere bool) error {
 	return b.Complete(r)
 }
 
-// changes are those of an object that it is looked at for.
+// changes are those of an object that it is looked at for. The others are noted.
 func (r *Reconciler) changes() predicate.Predicate {
-	if !r.Dialect.Marks {
-		return predicate.GenerationChangedPredicate{}
+	var out predicate.Predicate = predicate.GenerationChangedPredicate{}
+	if r.Dialect.Marks {
+		out = predicate.Or(out, predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{})
 	}
-	return predicate.Or(predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{})
+	noted := predicate.Funcs{UpdateFunc: func(e ctrlevent.UpdateEvent) bool {
+		r.targets.current(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(e.ObjectNew)}, e.ObjectNew.GetResourceVersion())
+		return true
+	}}
+	return predicate.And(noted, out)
 }
 
 // byStore returns what finds the objects that use a store of a kind.

@@ -46,6 +46,7 @@ type target struct {
 	// written, and as the API server has it since.
 	before string
 	after  client.Object
+	cached string // the version that the cache had last, as its events said
 }
 
 // put notes what an object depends on, and reports whether the object was
@@ -198,6 +199,30 @@ func (t *targets) force(req reconcile.Request, asked string) bool {
 	return true
 }
 
+// seen reports whether the Secret was there when it was written or looked at
+// last.
+func (t *targets) seen(req reconcile.Request) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o := t.objects[req]
+	return o != nil && o.version != ""
+}
+
+// current notes which version of an object the cache has, so that a later one
+// is not kept any more.
+func (t *targets) current(req reconcile.Request, version string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o := t.objects[req]
+	if o == nil {
+		return
+	}
+	o.cached = version
+	if o.after != nil && version != o.before {
+		o.after = nil
+	}
+}
+
 // saw notes the Secret as it stands, which is as it should be.
 func (t *targets) saw(req reconcile.Request, current *spec.Secret) {
 	if current != nil {
@@ -231,7 +256,7 @@ func (t *targets) wrote(req reconcile.Request, version string) {
 func (t *targets) reported(req reconcile.Request, before, after client.Object) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if o := t.objects[req]; o != nil {
+	if o := t.objects[req]; o != nil && o.cached != after.GetResourceVersion() {
 		o.before, o.after = before.GetResourceVersion(), after
 	}
 }

@@ -177,10 +177,10 @@ func TestRateLimited(t *testing.T) {
 	in(t, memory.Options{}, Options{}, func(t *testing.T, w *world) {
 		const every = 10 * time.Second
 		mine, others := names("mine", 10), names("others", 10)
-		w.set("1", append(mine, others...)...)
+		w.set("1", append(append(mine, others...), "alone")...)
 		w.sync(sub("a", every, mine...))
 		w.sync(only("b", every, other("second"), `{"login":"second"}`, others...))
-		w.sync(only("c", every, other("third"), `{"login":"third","quota":"another"}`, "mine0"))
+		w.sync(only("c", every, other("third"), `{"login":"third","quota":"another"}`, "alone"))
 		w.memory.Fail("mine0", &backend.Error{Code: backend.RateLimited, Message: "slow down", RetryAfter: time.Minute})
 		w.memory.Fail("others0", &backend.Error{Code: backend.RateLimited, Message: "slow down", RetryAfter: time.Minute})
 		from := len(w.log())

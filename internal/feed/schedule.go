@@ -38,6 +38,10 @@ func (r *ref) phase(now time.Time) time.Duration {
 	return phase(r.login.account.name, r.ref, r.every)
 }
 
+// slack is for how long after a read that was made out of turn a secret is not
+// due, at most. By so much a change may come later than after the interval.
+const slack = 5 * time.Second
+
 // next returns the first moment after now at which a secret is due: when the
 // wall clock, divided by the interval, leaves its phase.
 func next(now time.Time, every, phase time.Duration) time.Time {
@@ -54,9 +58,14 @@ func next(now time.Time, every, phase time.Duration) time.Time {
 func again(err error, failures int, tried, now time.Time, every, phase time.Duration) time.Time {
 	switch outcome.Retry(backend.CodeOf(err)) {
 	case outcome.AtRefresh:
-		if every > 0 {
-			return next(now, every, phase)
+		if every <= 0 {
+			break
 		}
+		due := next(now, every, phase)
+		if !tried.IsZero() && due.Sub(tried) < min(every/12, slack) {
+			due = due.Add(every) // it was just read
+		}
+		return due
 	case outcome.AfterPause:
 		jitter := rand.Float64() //nolint:gosec // jitter
 		return tried.Add(outcome.Pause(failures, every, backend.RetryAfterOf(err), jitter))

@@ -49,8 +49,10 @@ type StoreKind struct {
 	Read func(client.Object, spec.Namespace) spec.Store
 }
 
-// Inputs returns what the result of s depends on.
-func (g Gatherer) Inputs(ctx context.Context, s spec.Spec, kinds Stores) (spec.Inputs, error) {
+// Inputs returns what the result of s depends on. known says that its Secret was
+// seen or written already. Otherwise a cache is believed that has none: should
+// it be late, the API server refuses to create what is there.
+func (g Gatherer) Inputs(ctx context.Context, s spec.Spec, kinds Stores, known bool) (spec.Inputs, error) {
 	ns, err := g.namespace(ctx, s, len(kinds) > 0)
 	if err != nil {
 		return spec.Inputs{}, err
@@ -61,7 +63,7 @@ func (g Gatherer) Inputs(ctx context.Context, s spec.Spec, kinds Stores) (spec.I
 			return spec.Inputs{}, err
 		}
 	}
-	if in.Current, err = g.secret(ctx, s.Target); err != nil {
+	if in.Current, err = g.secret(ctx, s.Target, known); err != nil {
 		return spec.Inputs{}, err
 	}
 	if in.Sources, in.SourcesChanged, err = g.sources(ctx, s); err != nil {
@@ -199,9 +201,17 @@ func (g Gatherer) leftovers(ctx context.Context, t spec.Target) ([]spec.Secret, 
 }
 
 // secret returns a Secret as a value, or nil when there is none.
-func (g Gatherer) secret(ctx context.Context, t spec.Target) (*spec.Secret, error) {
+func (g Gatherer) secret(ctx context.Context, t spec.Target, known bool) (*spec.Secret, error) {
+	key := types.NamespacedName{Namespace: t.Namespace, Name: t.Name}
+	if !known {
+		var meta metav1.PartialObjectMetadata
+		meta.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+		if err := g.Cached.Get(ctx, key, &meta); apierrors.IsNotFound(err) {
+			return nil, nil
+		}
+	}
 	var obj corev1.Secret
-	err := g.Live.Get(ctx, types.NamespacedName{Namespace: t.Namespace, Name: t.Name}, &obj)
+	err := g.Live.Get(ctx, key, &obj)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}

@@ -113,7 +113,7 @@ func TestInputs(t *testing.T) {
 			From: []spec.TemplateFrom{{Source: cm}, {Source: no}, {Source: spec.Source{Kind: "Secret", Name: "login"}}},
 		}},
 	}
-	in, err := g.Inputs(t.Context(), s, kinds)
+	in, err := g.Inputs(t.Context(), s, kinds, true)
 	if err != nil {
 		t.Fatal(err)
 	}

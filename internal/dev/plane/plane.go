@@ -55,9 +55,25 @@ func Binaries() string {
 	return filepath.Join(filepath.Dir(file), "..", "..", "..", "bin", "control-plane")
 }
 
+// Audit is what the API server notes of its requests: a file with a policy, and
+// the file that it writes.
+type Audit struct{ Policy, Log string }
+
 // Start starts etcd and kube-apiserver with nothing in it. It takes some
 // seconds.
-func Start() (*Plane, error) {
+func Start() (*Plane, error) { return start(nil) }
+
+// StartAudited is Start with an API server that notes requests. A request is in
+// the log before its answer leaves, and the log is one file however long it is.
+func StartAudited(a Audit) (*Plane, error) {
+	return start(map[string]string{
+		"audit-policy-file": a.Policy, "audit-log-path": a.Log, "audit-log-mode": "blocking",
+		"audit-log-maxsize": "100000", // megabytes, after which another file would begin
+	})
+}
+
+// start starts them with flags of the API server besides those that it has.
+func start(flags map[string]string) (*Plane, error) {
 	dir := Binaries()
 	if _, err := os.Stat(filepath.Join(dir, "kube-apiserver")); err != nil {
 		return nil, fmt.Errorf("there is no control plane in %s: run make control-plane", dir)
@@ -65,6 +81,9 @@ func Start() (*Plane, error) {
 	env := &envtest.Environment{BinaryAssetsDirectory: dir, ControlPlaneStopTimeout: 20 * time.Second}
 	env.ControlPlane.Etcd = &envtest.Etcd{}
 	env.ControlPlane.Etcd.Configure().Append("unsafe-no-fsync")
+	for name, value := range flags {
+		env.ControlPlane.GetAPIServer().Configure().Set(name, value)
+	}
 	cfg, err := env.Start()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start control plane: %w", err), env.Stop())
