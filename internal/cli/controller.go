@@ -90,6 +90,8 @@ func (s shell) controller() *cobra.Command {
 		"networks that stores of namespaces may connect to although they are refused by default, as loopback is (default none in a pod, and loopback with --kubeconfig)")
 	f.IntVar(&cfg.MissingLimit, "missing-limit", 50,
 		"percent of a store's secrets that may be missing at once before nothing is removed for that; 100 turns it off")
+	f.DurationVar(&cfg.Heartbeat, "status-heartbeat", 0,
+		"have the time in the status of objects in sync written at least so often; 0 writes it when something changed, and metrics tell how fresh all is")
 	f.TextVar(&level, "log-level", level, "debug, info, warn or error")
 	return cmd
 }

@@ -43,6 +43,9 @@ type Controller struct {
 	// MissingLimit is how many percent of a store's secrets may be missing at
 	// once before nothing is removed for that; 0 is the default of 50.
 	MissingLimit int
+	// Heartbeat is how old the time in the status of an object in sync may be; 0
+	// means that it changes with the object only.
+	Heartbeat time.Duration
 }
 
 // Validate names the flag that is wrong and what to do.
@@ -57,6 +60,9 @@ func (c Controller) Validate() error {
 	}
 	if a := diff.Adopt(c.Adopt); a != diff.AdoptMerge && a != diff.AdoptReplace {
 		return fmt.Errorf("--adopt: %q is neither %s nor %s", c.Adopt, diff.AdoptMerge, diff.AdoptReplace)
+	}
+	if c.Heartbeat != 0 && c.Heartbeat < time.Second {
+		return fmt.Errorf("--status-heartbeat: %s is shorter than a second", c.Heartbeat)
 	}
 	if c.MissingLimit < 0 || c.MissingLimit > 100 {
 		return fmt.Errorf("--missing-limit: %d is not a number of percent from 1 to 100", c.MissingLimit)

@@ -36,6 +36,8 @@ type Dialect struct {
 	Synced func(client.Object) bool
 	// SyncedAt is when something last changed for the object. Optional.
 	SyncedAt func(client.Object) time.Time
+	// RefreshedAt is the time that the status shows, or zero.
+	RefreshedAt func(client.Object) time.Time
 	// Held returns the versions that the status says the Secret holds of
 	// secrets that reading changes, by the refs' names.
 	Held func(client.Object) map[string]string
@@ -99,8 +101,9 @@ func KES(set kes.Settings) Dialect {
 		Permit: func(o client.Object, ns spec.Namespace) []spec.Issue {
 			return kes.Permit(as(o), ns, set)
 		},
-		Synced: func(o client.Object) bool { return kes.Synced(as(o)) },
-		Held:   func(o client.Object) map[string]string { return as(o).Status.Versions },
+		Synced:      func(o client.Object) bool { return kes.Synced(as(o)) },
+		RefreshedAt: func(o client.Object) time.Time { return kes.SyncedAt(as(o)) },
+		Held:        func(o client.Object) map[string]string { return as(o).Status.Versions },
 		Report: func(o client.Object, out outcome.Outcome, now time.Time) client.Object {
 			es := as(o)
 			status := kes.Status(es, out, now)

@@ -22,22 +22,24 @@ func ESO(set eso.Settings) Dialect {
 		es, _ := o.(*v1.ExternalSecret)
 		return es
 	}
+	refreshed := func(o client.Object) time.Time {
+		if t := as(o).Status.RefreshTime; t != nil {
+			return t.Time
+		}
+		return time.Time{}
+	}
 	out := Dialect{
-		Name:    "eso",
-		New:     func() client.Object { return &v1.ExternalSecret{} },
-		Managed: func(client.Object) bool { return true }, // its stores decide
-		Spec:    func(o client.Object, now time.Time) spec.Spec { return eso.Spec(as(o), set, now) },
-		Stores:  []Store{esoStore(eso.KindStore, set)},
-		Synced:  func(o client.Object) bool { return eso.Synced(as(o)) },
-		SyncedAt: func(o client.Object) time.Time {
-			if t := as(o).Status.RefreshTime; t != nil {
-				return t.Time
-			}
-			return time.Time{}
-		},
-		Held:    func(o client.Object) map[string]string { return as(o).Status.Versions },
-		Forced:  func(o client.Object) string { return eso.Forced(as(o)) },
-		Release: released,
+		Name:        "eso",
+		New:         func() client.Object { return &v1.ExternalSecret{} },
+		Managed:     func(client.Object) bool { return true }, // its stores decide
+		Spec:        func(o client.Object, now time.Time) spec.Spec { return eso.Spec(as(o), set, now) },
+		Stores:      []Store{esoStore(eso.KindStore, set)},
+		Synced:      func(o client.Object) bool { return eso.Synced(as(o)) },
+		SyncedAt:    refreshed,
+		RefreshedAt: refreshed,
+		Held:        func(o client.Object) map[string]string { return as(o).Status.Versions },
+		Forced:      func(o client.Object) string { return eso.Forced(as(o)) },
+		Release:     released,
 		Report: func(o client.Object, out outcome.Outcome, now time.Time) client.Object {
 			es := as(o)
 			status := eso.Status(es, out, now)

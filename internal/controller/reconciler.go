@@ -40,6 +40,9 @@ type Reconciler struct {
 	Feed     *feed.Feed
 	Writer   cluster.Writer
 	Events   cluster.Events
+	// Heartbeat is how old the time in the status of an object may be that is in
+	// sync; 0 means that it changes with the object only.
+	Heartbeat time.Duration
 
 	targets targets
 }
@@ -236,7 +239,9 @@ func (r *Reconciler) stillAllowed(ctx context.Context, req reconcile.Request, s 
 // finish is the only exit that tells people something.
 func (r *Reconciler) finish(ctx context.Context, req reconcile.Request, s spec.Spec, obj client.Object, facts outcome.Facts) (reconcile.Result, error) {
 	out := outcome.Decide(facts)
-	after := r.Dialect.Report(obj, out, time.Now())
+	now := time.Now()
+	beat := r.beat(obj, &out, facts, now)
+	after := r.Dialect.Report(obj, out, now)
 	if after != nil {
 		if err := r.Writer.Status(ctx, obj, after); err != nil {
 			return reconcile.Result{}, fmt.Errorf("write status: %w", err)
@@ -251,7 +256,21 @@ func (r *Reconciler) finish(ctx context.Context, req reconcile.Request, s spec.S
 		return reconcile.Result{RequeueAfter: outcome.Pause(n, facts.Every, 0, rand.Float64())}, nil //nolint:gosec // jitter
 	}
 	r.targets.succeeded(req)
-	return reconcile.Result{RequeueAfter: sooner(out.Again, r.look(s))}, nil
+	return reconcile.Result{RequeueAfter: sooner(sooner(out.Again, r.look(s)), beat)}, nil
+}
+
+// beat has the status of an object that is in sync written when its time is too
+// old, and returns when it will be next; 0 is never.
+func (r *Reconciler) beat(obj client.Object, out *outcome.Outcome, facts outcome.Facts, now time.Time) time.Duration {
+	if r.Heartbeat <= 0 || out.Ready != outcome.IsReady || facts.Desired.Stale != nil {
+		return 0
+	}
+	left := r.Heartbeat - now.Sub(r.Dialect.RefreshedAt(obj))
+	if left > 0 && !out.Written {
+		return left
+	}
+	out.Written = true
+	return r.Heartbeat
 }
 
 // look is when an object is looked at without any reason. The Secrets of

@@ -68,7 +68,8 @@ func Run(ctx context.Context, cfg config.Controller, kube *rest.Config, dialects
 		gatherer: gather.Gatherer{
 			Live: mgr.GetAPIReader(), Cached: mgr.GetCache(), Tokens: tokens, Scoped: len(cfg.Namespaces) > 0,
 		},
-		events: cluster.Events{Recorder: mgr.GetEventRecorder("lockstep")},
+		events:    cluster.Events{Recorder: mgr.GetEventRecorder("lockstep")},
+		heartbeat: cfg.Heartbeat,
 	}
 	stores := false
 	for _, d := range dialects {
@@ -102,6 +103,7 @@ type shared struct {
 	drivers    spec.Drivers
 	gatherer   gather.Gatherer
 	events     cluster.Events
+	heartbeat  time.Duration
 }
 
 // serve sets up the reconcilers of one dialect.
@@ -112,7 +114,7 @@ func (s shared) serve(d Dialect) error {
 		Gatherer: s.gatherer,
 		Writer:   cluster.Writer{Client: s.mgr.GetClient()},
 		Events:   s.events,
-		Feed:     s.watch.feed,
+		Feed:     s.watch.feed, Heartbeat: s.heartbeat,
 	}
 	s.watch.reconcilers = append(s.watch.reconcilers, r)
 	if err := r.setup(s.mgr, s.watch.waker, s.everywhere); err != nil {

@@ -20,7 +20,7 @@ import (
 type targets struct {
 	mu       sync.Mutex
 	objects  map[reconcile.Request]*target
-	bySecret map[types.NamespacedName]map[reconcile.Request]struct{}
+	bySecret map[types.NamespacedName][]reconcile.Request // most have one
 	byStore  map[spec.StoreKey]map[reconcile.Request]struct{}
 	bySource map[source]map[reconcile.Request]struct{}
 }
@@ -56,7 +56,7 @@ func (t *targets) put(req reconcile.Request, s spec.Spec) (known bool) {
 	defer t.mu.Unlock()
 	if t.objects == nil {
 		t.objects = map[reconcile.Request]*target{}
-		t.bySecret = map[types.NamespacedName]map[reconcile.Request]struct{}{}
+		t.bySecret = map[types.NamespacedName][]reconcile.Request{}
 		t.byStore = map[spec.StoreKey]map[reconcile.Request]struct{}{}
 		t.bySource = map[source]map[reconcile.Request]struct{}{}
 	}
@@ -75,7 +75,9 @@ func (t *targets) put(req reconcile.Request, s spec.Spec) (known bool) {
 	o.orphan = s.Target.Creation == spec.Orphan
 	o.stores = o.stores[:0]
 	for _, e := range s.Entries {
-		o.stores = append(o.stores, e.Store)
+		if !slices.Contains(o.stores, e.Store) {
+			o.stores = append(o.stores, e.Store)
+		}
 	}
 	o.sources = o.sources[:0]
 	for _, from := range s.Target.Program.Sources() {
@@ -110,7 +112,7 @@ func (t *targets) remove(req reconcile.Request) (spec.ID, bool) {
 }
 
 func (t *targets) link(req reconcile.Request, o *target) {
-	enter(t.bySecret, o.secret, req)
+	t.bySecret[o.secret] = append(t.bySecret[o.secret], req)
 	for _, key := range o.stores {
 		enter(t.byStore, key, req)
 	}
@@ -120,7 +122,10 @@ func (t *targets) link(req reconcile.Request, o *target) {
 }
 
 func (t *targets) unlink(req reconcile.Request, o *target) {
-	leave(t.bySecret, o.secret, req)
+	t.bySecret[o.secret] = slices.DeleteFunc(t.bySecret[o.secret], func(r reconcile.Request) bool { return r == req })
+	if len(t.bySecret[o.secret]) == 0 {
+		delete(t.bySecret, o.secret)
+	}
 	for _, key := range o.stores {
 		leave(t.byStore, key, req)
 	}
@@ -304,7 +309,7 @@ func (t *targets) following(secret types.NamespacedName, version string) []recon
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var out []reconcile.Request
-	for req := range t.bySecret[secret] {
+	for _, req := range t.bySecret[secret] {
 		o := t.objects[req]
 		if !o.orphan && (version == "" || o.version != version) {
 			out = append(out, req)

@@ -57,18 +57,18 @@ func TestExpandingKeepsWhatIsKnown(t *testing.T) {
 		whole := base
 		whole.Plan = plan.Expand(base.Plan, answers)
 		before := map[plan.Key]question{}
-		for key, q := range w.feed.followers[object("o")].questions {
-			before[key] = *q
+		for _, q := range w.feed.followers[object("o")].questions.list {
+			before[q.key()] = *q
 		}
 		w.pass(time.Second)
 		w.follow(whole)
 		after := w.feed.followers[object("o")].questions
 		for key, b := range before {
-			if a := after[key]; a.since != b.since || a.waits != b.waits || a.answer != b.answer {
+			if a := after.get(key); a.since != b.since || a.waits != b.waits || a.answer != b.answer {
 				t.Errorf("%v: since, waits or answer changed", key)
 			}
 		}
-		if q := after[at("a1")]; q == nil || q.waits || len(after) != 3 {
+		if q := after.get(at("a1")); q == nil || q.waits || len(after.list) != 3 {
 			t.Error("the new one is not a question that nobody asked")
 		}
 		if before[all("a")].answer == nil || !before[at("p")].waits {

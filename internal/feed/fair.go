@@ -9,40 +9,51 @@ import "slices"
 // brings a thousand manifests waits for itself, not the others for it.
 
 // line is what waits for one login: first come, first served within each
-// namespace.
-type line map[string][]*ref
+// namespace. To take one out costs the same however many wait.
+type line struct {
+	queues map[string][]*ref
+	turns  []string // the namespaces of queues; the first is next
+}
 
 // join makes a secret wait. Its namespace is that of somebody who asks for it.
-func (n line) join(r *ref) {
+func (n *line) join(r *ref) {
+	if n.queues == nil {
+		n.queues = map[string][]*ref{}
+	}
 	ns := r.namespace()
-	n[ns] = append(n[ns], r)
+	if _, ok := n.queues[ns]; !ok {
+		n.turns = append(n.turns, ns)
+	}
+	n.queues[ns] = append(n.queues[ns], r)
 }
 
 // head returns the namespace whose turn it is, and its first secret in that
 // place; nil when nothing waits. Those that moved to another place, or that
 // nobody follows any more, are passed over.
-func (n line) head(p place, a *account) (turn string, first *ref) {
-	for ns, queue := range n {
+func (n *line) head(p place) (turn string, first *ref) {
+	for len(n.turns) > 0 {
+		ns := n.turns[0]
+		queue := n.queues[ns]
 		for len(queue) > 0 && queue[0].place != p {
 			queue[0] = nil
 			queue = queue[1:]
 		}
-		if len(queue) == 0 {
-			delete(n, ns)
-			continue
+		if len(queue) > 0 {
+			n.queues[ns] = queue
+			return ns, queue[0]
 		}
-		n[ns] = queue
-		if first == nil || a.before(ns, turn) {
-			turn, first = ns, queue[0]
-		}
+		n.turns = n.turns[1:]
+		delete(n.queues, ns)
 	}
-	return turn, first
+	return "", nil
 }
 
-// leave takes the first one of a namespace out.
-func (n line) leave(ns string) {
-	n[ns][0] = nil
-	n[ns] = n[ns][1:]
+// leave takes out what head returned. It is the turn of others then.
+func (n *line) leave() {
+	ns := n.turns[0]
+	n.queues[ns][0] = nil
+	n.queues[ns] = n.queues[ns][1:]
+	n.turns = append(n.turns[1:], ns)
 }
 
 // namespace is that of one of those who ask for a secret.
@@ -75,10 +86,10 @@ func (a *account) serve(ns string) {
 func (a *account) next() *login {
 	best, bestUrgent, bestTurn := -1, false, ""
 	for i, l := range a.waiting {
-		turn, first := l.urgent.head(inUrgent, a)
+		turn, first := l.urgent.head(inUrgent)
 		urgent := first != nil
 		if !urgent {
-			if turn, first = l.routine.head(inRoutine, a); first == nil {
+			if turn, first = l.routine.head(inRoutine); first == nil {
 				turn = "" // nothing waits any more, and it may go
 			}
 		}

@@ -263,21 +263,21 @@ func (f *Feed) Follow(ctx context.Context, sub Subscription, creds func(spec.Sto
 	fo.every, fo.mode, fo.held, fo.outlived = sub.Every, sub.Mode, sub.Held, sub.Outlived
 	fo.removes = sub.Removes
 	old := fo.questions
-	fo.questions = make(map[plan.Key]*question, len(old))
+	fo.questions = questions{list: make([]*question, 0, len(old.list))}
 	now := time.Now()
 	failed := map[plan.Key]error{}
 	for _, key := range sub.Plan.Keys() {
 		switch o := opened[key.Store]; {
 		case o.login == nil:
 			failed[key] = o.err
-		case fo.questions[key] == nil:
-			f.want(fo, key, o, old[key], now)
+		case fo.questions.get(key) == nil:
+			f.want(fo, key, o, old.get(key), now)
 		}
 	}
 	for key, o := range fo.hits {
 		// An object that rested follows more than it knows of.
-		if old[key] != nil && fo.questions[key] == nil {
-			f.want(fo, key, o, old[key], now)
+		if old.get(key) != nil && fo.questions.get(key) == nil {
+			f.want(fo, key, o, old.get(key), now)
 		}
 	}
 	if fo.told && !fo.expanded() {
@@ -285,15 +285,15 @@ func (f *Feed) Follow(ctx context.Context, sub Subscription, creds func(spec.Sto
 		fo.forgetAnswers()
 	}
 	if changed {
-		for _, q := range fo.questions {
+		for _, q := range fo.questions.list {
 			q.since = now
 		}
 	}
 	if !fo.resting {
 		fo.held = nil
 	}
-	for key, q := range old {
-		if fo.questions[key] != q {
+	for _, q := range old.list {
+		if fo.questions.get(q.key()) != q {
 			f.leave(q)
 		}
 	}
@@ -323,7 +323,7 @@ func (f *Feed) want(fo *follower, key plan.Key, o *opening, old *question, now t
 		r.asked[q] = struct{}{}
 	}
 	q.opening = o
-	fo.questions[key] = q
+	fo.questions.add(q)
 	if plain, ok := strings.CutPrefix(held, plan.Plain); ok {
 		q.held = plain
 	} else if held != "" {
@@ -346,7 +346,7 @@ func (f *Feed) forget(id spec.ID) {
 	if fo == nil {
 		return
 	}
-	for _, q := range fo.questions {
+	for _, q := range fo.questions.list {
 		f.leave(q)
 	}
 	for _, old := range fo.left {
@@ -377,7 +377,7 @@ func (f *Feed) Ask(id spec.ID, force bool) (plan.Snapshot, bool) {
 	for key, err := range fo.failed {
 		out[key] = plan.Answer{Err: err}
 	}
-	for key, q := range fo.questions {
+	for _, q := range fo.questions.list {
 		if force {
 			q.forget()
 		}
@@ -396,10 +396,10 @@ func (f *Feed) Ask(id spec.ID, force bool) (plan.Snapshot, bool) {
 			f.shared(q.ref.login, 1)
 		}
 		q.answer = &a
-		out[key] = a
+		out[q.key()] = a
 	}
 	if fo.waiting > 0 {
-		for _, q := range fo.questions {
+		for _, q := range fo.questions.list {
 			f.pump(q.ref.login) // once all are in the queue, so that they go together
 		}
 		return nil, false

@@ -16,7 +16,7 @@ type follower struct {
 	id        spec.ID
 	every     time.Duration
 	mode      spec.Mode
-	questions map[plan.Key]*question
+	questions questions
 	openings  []*opening          // of the stores it asks, also those that failed
 	waiting   int                 // questions that are being read for it
 	resting   bool                // it never asked, and was not woken yet
@@ -108,7 +108,7 @@ func (fo *follower) rested() bool {
 	if !fo.resting {
 		return false
 	}
-	for _, q := range fo.questions {
+	for _, q := range fo.questions.list {
 		if q.ref.tried.Before(q.since) && !q.ref.mutates {
 			return false
 		}
@@ -121,7 +121,7 @@ func (fo *follower) rested() bool {
 // to be made.
 func (fo *follower) asHeld() bool {
 	lent := false
-	for _, q := range fo.questions {
+	for _, q := range fo.questions.list {
 		switch r := q.ref; {
 		case r.lease != nil && r.value == nil:
 			lent = true

@@ -234,7 +234,7 @@ func (f *Feed) Settle(id spec.ID, written bool) {
 	if fo == nil {
 		return
 	}
-	for _, q := range fo.questions {
+	for _, q := range fo.questions.list {
 		switch r := q.ref; {
 		case r.lease == nil && len(r.former) == 0:
 		case written:
@@ -321,7 +321,7 @@ func (f *Feed) Gone(id spec.ID) {
 	if fo == nil {
 		return
 	}
-	for _, q := range fo.questions {
+	for _, q := range fo.questions.list {
 		f.abandon(q.ref, fo)
 	}
 	for _, old := range fo.left {
@@ -345,17 +345,19 @@ func (f *Feed) Suspend(id spec.ID) {
 	f.schedule.remove(fo)
 	fo.mode, fo.failed, fo.failures, fo.told = spec.Pinned, nil, 0, false
 	now := time.Now()
-	for key, q := range fo.questions {
+	all := fo.questions
+	fo.questions = questions{}
+	for _, q := range all.list {
 		if l := q.ref.lease; l == nil || !l.stored {
-			delete(fo.questions, key)
 			f.leave(q)
 			continue
 		}
+		fo.questions.add(q)
 		q.forget()
 		q.ref.every = q.ref.shortest()
 		f.reschedule(q.ref, now)
 	}
-	if len(fo.questions) == 0 && len(fo.left) == 0 {
+	if len(fo.questions.list) == 0 && len(fo.left) == 0 {
 		f.forget(id)
 	}
 }

@@ -131,8 +131,8 @@ func standIn(key plan.Key) backend.Ref {
 // hits yields what the object's listings say it has to read, and the opening to
 // read it through.
 func (fo *follower) hits(yield func(plan.Key, *opening) bool) {
-	for key, q := range fo.questions {
-		if !key.Listing {
+	for _, q := range fo.questions.list {
+		if q.ref.listing == nil {
 			continue
 		}
 		found := q.ref.listing.found
@@ -140,7 +140,7 @@ func (fo *follower) hits(yield func(plan.Key, *opening) bool) {
 			found = q.answer.Found
 		}
 		for _, hit := range found {
-			if hit.Secret == nil && !yield(plan.Key{Store: key.Store, Ref: hit.Ref}, q.opening) {
+			if hit.Secret == nil && !yield(plan.Key{Store: q.opening.key.store, Ref: hit.Ref}, q.opening) {
 				return
 			}
 		}
@@ -155,7 +155,7 @@ func (f *Feed) widen(r *ref, now time.Time) {
 			continue
 		}
 		for key, o := range fo.hits {
-			if fo.questions[key] == nil {
+			if fo.questions.get(key) == nil {
 				f.want(fo, key, o, nil, now)
 			}
 		}
@@ -164,7 +164,7 @@ func (f *Feed) widen(r *ref, now time.Time) {
 
 // forgetAnswers lets go of the answers that were kept for an object.
 func (fo *follower) forgetAnswers() {
-	for _, q := range fo.questions {
+	for _, q := range fo.questions.list {
 		q.answer = nil
 	}
 }
@@ -173,7 +173,7 @@ func (fo *follower) forgetAnswers() {
 // One that does not will ask again, for that and the same listings.
 func (fo *follower) expanded() bool {
 	for key := range fo.hits {
-		if fo.questions[key] == nil {
+		if fo.questions.get(key) == nil {
 			return false
 		}
 	}

@@ -168,7 +168,7 @@ func (f *Feed) login(fl *flight, b backend.Backend, id backend.Identity, c *clie
 	a := f.account(fl.driver+"\x00"+id.Quota, b.Limits.Rate)
 	c.use(a.quota)
 	l := &login{
-		name: name, driver: fl.driver, account: a, limits: b.Limits, refs: map[backend.Ref]*ref{}, urgent: line{}, routine: line{},
+		name: name, driver: fl.driver, account: a, limits: b.Limits, refs: map[backend.Ref]*ref{},
 		store: backend.NewStore(fl.key.store.Name, b, a.quota), openings: map[openingKey]*opening{},
 	}
 	l.ledger.login = l

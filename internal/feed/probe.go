@@ -183,7 +183,7 @@ func (f *Feed) same(r *ref, now time.Time) []spec.ID {
 // complete reports whether waking the object would change no secret: to look
 // at its Secret again, it would need all values.
 func (fo *follower) complete() bool {
-	for _, q := range fo.questions {
+	for _, q := range fo.questions.list {
 		if q.ref.mutates && q.ref.value == nil {
 			return false
 		}

@@ -78,19 +78,19 @@ func (f *Feed) pump(l *login) {
 
 // take removes the first secrets from the queue, the urgent ones first.
 func (l *login) take(n int) []*ref {
-	out := l.taken(nil, l.urgent, inUrgent, n)
-	return l.taken(out, l.routine, inRoutine, n)
+	out := l.taken(nil, &l.urgent, inUrgent, n)
+	return l.taken(out, &l.routine, inRoutine, n)
 }
 
 // taken moves secrets from a line to out, the namespaces taking turns. A listing
 // goes alone, and so does what has a lease.
-func (l *login) taken(out []*ref, from line, p place, n int) []*ref {
+func (l *login) taken(out []*ref, from *line, p place, n int) []*ref {
 	for len(out) < n {
-		ns, r := from.head(p, l.account)
+		ns, r := from.head(p)
 		if r == nil || len(out) > 0 && (r.alone() || out[0].alone()) {
 			break
 		}
-		from.leave(ns)
+		from.leave()
 		l.account.serve(ns)
 		r.place = nowhere
 		r.busy, r.urgent = true, p == inUrgent

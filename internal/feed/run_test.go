@@ -220,7 +220,7 @@ func TestNoSecretBytesInWhatIsPrinted(t *testing.T) {
 		defer w.feed.mu.Unlock()
 		for _, fo := range w.feed.followers {
 			w.hides(canary, *fo)
-			for _, q := range fo.questions {
+			for _, q := range fo.questions.list {
 				w.hides(canary, *q, *q.ref, q.ref.login, q.ref.value)
 			}
 		}

@@ -50,14 +50,16 @@ type Engine struct {
 
 // New returns an Engine with a full budget.
 func New() *Engine {
-	e := &Engine{
-		left:     budget,
-		library:  sprig.TxtFuncMap(),
-		wrapped:  template.FuncMap{},
-		patterns: map[string]*pattern{},
+	return &Engine{left: budget, wrapped: template.FuncMap{}, patterns: map[string]*pattern{}}
+}
+
+// prepare makes the functions, which most Secrets do without.
+func (e *Engine) prepare() {
+	if e.library != nil {
+		return
 	}
+	e.library = sprig.TxtFuncMap()
 	e.ours = e.own()
-	return e
 }
 
 // Execute renders text with data as dot. name is what {{template}} can call it by, and what messages call it. A key that data
@@ -75,6 +77,7 @@ func (e *Engine) ExecuteNested(name, text string, data map[string]map[string]str
 }
 
 func (e *Engine) execute(name, text string, data any) (rendered string, err error) {
+	e.prepare()
 	e.depth, e.problem = 0, nil
 	seen := &rewriter{}
 	defer func() {

@@ -45,6 +45,7 @@ func TestFunctions(t *testing.T) {
 		t.Errorf("functions (-listed +known):\n%s", diff)
 	}
 	e := New()
+	e.prepare()
 	for name := range rules {
 		if fn := e.implementation(name); reflect.ValueOf(fn).Kind() != reflect.Func {
 			t.Errorf("%s is listed and is no function", name)
@@ -56,7 +57,9 @@ func TestFunctions(t *testing.T) {
 func TestUnknownFunctions(t *testing.T) {
 	names := strings.Fields(`getSecretKey env expandenv getHostByName required include lookup readFile tpl Files glob exec
 		toToml fromJsonArray ` + strings.Join([]string{tickName, enterName, leaveName, rangeName, printName, operandName, methodName}, " "))
-	for name := range New().library {
+	e := New()
+	e.prepare()
+	for name := range e.library {
 		if _, ok := rules[name]; !ok {
 			names = append(names, name)
 		}

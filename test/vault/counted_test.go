@@ -171,3 +171,32 @@ func (w *world) cycles(n int) map[string][]time.Time {
 	})
 	return out
 }
+
+// TestHeartbeat: who asks for it has the time in the status moved, which costs
+// nothing but that.
+func TestHeartbeat(t *testing.T) {
+	w := newWorld(t)
+	w.class = w.ns // the program that all share leaves these stores alone
+	p, err := shared.run(nil, "--dialects", "eso", "--namespaces", w.ns, "--controller-class", w.class, "--status-heartbeat", "1s")
+	must(t, err)
+	t.Cleanup(func() { must(t, p.stop()) })
+	w.kubernetes()
+	w.policy(readSecret)
+	w.put("first")
+	w.store("vault", secondEngine, asApp)
+	w.wants("app", "vault", "1h", password)
+	s := w.has("app", "first")
+	w.says("ExternalSecret", "app", synced)
+	seen := map[string]bool{}
+	w.eventually(func() error {
+		at, _, err := unstructured.NestedString(w.object("ExternalSecret", "app").Object, "status", "refreshTime")
+		if seen[at] = true; len(seen) < 4 || err != nil {
+			return fmt.Errorf("the status had %d times: %w", len(seen), err)
+		}
+		return nil
+	})
+	w.same(s)
+	if n := w.count("read secret/data/app"); n > 2 { // at first, and perhaps at its phase
+		t.Errorf("%d reads", n)
+	}
+}

@@ -43,6 +43,15 @@ func Status(es *v1.ExternalSecret, o outcome.Outcome, now time.Time) v1.External
 	return out
 }
 
+// SyncedAt is the time that the status shows, or zero.
+func SyncedAt(es *v1.ExternalSecret) time.Time {
+	t, err := time.Parse(lastSync, es.Status.LastSync)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
 // SameStatus reports whether two statuses say the same.
 func SameStatus(a, b v1.ExternalSecretStatus) bool {
 	return a.LastSync == b.LastSync && a.Status == b.Status && a.ObservedGeneration == b.ObservedGeneration &&
