@@ -55,4 +55,3 @@ func (s *questions) add(q *question) {
 		}
 	}
 }
-
