@@ -286,7 +286,7 @@ func TestOutage(t *testing.T) {
 				for _, p := range names("late", 30) {
 					w.wantText(late, at(p), "v", "all is as before")
 				}
-				if n := len(w.log()) - before - 30; n != 300 { // and one that is due hourly
+				if n := len(w.log()) - before - 30; n < 290 || n > 300 { // those that were read right before they were due are not due
 					t.Errorf("%d reads in an interval after the outage", n)
 				}
 			})

@@ -92,10 +92,11 @@ type holder struct {
 	id      spec.ID
 	sub     Subscription
 	follows bool
-	busy    bool // its Follow is under way
-	due     bool // it was woken, or told to follow anew
-	debt    bool // it may be woken though it is pinned: it waits, or was told of a failure that passes
-	rests   bool // Suspended: it may not be woken
+	busy    bool      // its Follow is under way
+	due     bool      // it was woken, or told to follow anew
+	debt    bool      // it may be woken though it is pinned: it waits, or was told of a failure that passes
+	rests   bool      // Suspended: it may not be woken
+	quiet   time.Time // since when debt is paid; a wake of that very moment was decided before
 	held    map[plan.Key]string
 }
 
@@ -335,7 +336,7 @@ func (e *estate) wake(id spec.ID) {
 		if h.id != id {
 			continue
 		}
-		if h.follows && h.sub.Mode == spec.Pinned && !h.debt {
+		if h.follows && h.sub.Mode == spec.Pinned && !h.debt && time.Now().After(h.quiet) {
 			e.t.Errorf("%v: %s is pinned, and was woken without having asked", time.Now().UTC(), id)
 		}
 		if h.rests {
@@ -347,6 +348,7 @@ func (e *estate) wake(id spec.ID) {
 
 // answered takes in what an object was told, and requires that it is its own.
 func (e *estate) answered(h *holder, s plan.Snapshot, ok bool) {
+	h.quiet = time.Now()
 	if h.debt = !ok; !ok {
 		return
 	}
