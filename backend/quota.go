@@ -145,11 +145,16 @@ func (q *Quota) answer() {
 	}
 }
 
-// Silence keeps everybody away for d, or longer where an earlier call said so.
+// longestSilence is for how long a product may ask to be left alone. More is a
+// mistake, or a clock that is wrong; after an hour it may say so again.
+const longestSilence = time.Hour
+
+// Silence keeps everybody away for d, up to an hour, or longer where an earlier
+// call said so.
 func (q *Quota) Silence(d time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if until := time.Now().Add(d); until.After(q.quiet) {
+	if until := time.Now().Add(min(d, longestSilence)); until.After(q.quiet) {
 		q.quiet = until
 	}
 }

@@ -174,6 +174,16 @@ func TestQuotaQuietFailsAtOnce(t *testing.T) {
 	})
 }
 
+func TestQuotaIsNotQuietForGood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := backend.NewQuota(0)
+		q.Silence(100 * 365 * 24 * time.Hour)
+		if d := q.Quiet(); d != time.Hour {
+			t.Errorf("quiet for %s, want an hour", d)
+		}
+	})
+}
+
 func TestQuotaCancelWhileQueueing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := backend.NewQuota(1)

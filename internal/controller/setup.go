@@ -145,9 +145,8 @@ func newManager(cfg config.Controller, kube *rest.Config, m *metrics.Metrics, lo
 		Metrics:                       server.Options{BindAddress: cfg.MetricsAddress, FilterProvider: along(m)},
 		HealthProbeBindAddress:        cfg.HealthAddress,
 		LeaderElection:                cfg.LeaderElect,
-		LeaderElectionID:              "lockstep-controller",
-		LeaderElectionNamespace:       cfg.LeaderElectionNamespace,
 		LeaderElectionReleaseOnCancel: true,
+		RenewDeadline:                 new(renewDeadline),
 		Cache:                         cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
 		Client: client.Options{Cache: &client.CacheOptions{
 			DisableFor: []client.Object{&corev1.Secret{}, &corev1.Namespace{}, &corev1.ConfigMap{}},
@@ -158,6 +157,14 @@ func newManager(cfg config.Controller, kube *rest.Config, m *metrics.Metrics, lo
 		for _, ns := range cfg.Namespaces {
 			opts.Cache.DefaultNamespaces[ns] = cache.Config{}
 		}
+	}
+	if cfg.LeaderElect {
+		lock, err := newLease(kube, cfg.LeaderElectionNamespace)
+		if err != nil {
+			return nil, err
+		}
+		opts.LeaderElectionResourceLockInterface = lock
+		kube.Wrap(lock.fence)
 	}
 	mgr, err := ctrl.NewManager(kube, opts)
 	if err != nil {
@@ -213,7 +220,10 @@ func (r *Reconciler) setup(mgr ctrl.Manager, w *waker, everywhere bool) error {
 		})).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: workers,
-			SkipNameValidation:      new(true), // tests run several instances in one process
+			// What fails here is the API server, which may be away for a while. The
+			// usual back-off would go on for minutes after that.
+			RateLimiter:        workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](5*time.Millisecond, 10*time.Second),
+			SkipNameValidation: new(true), // tests run several instances in one process
 		})
 	if everywhere {
 		// A Role cannot grant to watch namespaces, so a scoped instance sees a
