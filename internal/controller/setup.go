@@ -146,7 +146,7 @@ func newManager(cfg config.Controller, kube *rest.Config, m *metrics.Metrics, lo
 		HealthProbeBindAddress:        cfg.HealthAddress,
 		LeaderElection:                cfg.LeaderElect,
 		LeaderElectionReleaseOnCancel: true,
-		RenewDeadline:                 new(renewDeadline),
+		RenewDeadline:                 new(cluster.RenewDeadline),
 		Cache:                         cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
 		Client: client.Options{Cache: &client.CacheOptions{
 			DisableFor: []client.Object{&corev1.Secret{}, &corev1.Namespace{}, &corev1.ConfigMap{}},
@@ -159,12 +159,12 @@ func newManager(cfg config.Controller, kube *rest.Config, m *metrics.Metrics, lo
 		}
 	}
 	if cfg.LeaderElect {
-		lock, err := newLease(kube, cfg.LeaderElectionNamespace)
+		lock, err := cluster.NewLease(kube, cfg.LeaderElectionNamespace)
 		if err != nil {
 			return nil, err
 		}
 		opts.LeaderElectionResourceLockInterface = lock
-		kube.Wrap(lock.fence)
+		kube.Wrap(lock.Fence)
 	}
 	mgr, err := ctrl.NewManager(kube, opts)
 	if err != nil {

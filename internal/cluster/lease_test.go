@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package controller
+package cluster
 
 import (
 	"context"
@@ -35,13 +35,13 @@ func (through) RoundTrip(*http.Request) (*http.Response, error) {
 func TestFence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner := &lock{}
-		l := &lease{Interface: inner}
+		l := &Lease{Interface: inner}
 		writes := func(method string) error {
 			r, err := http.NewRequestWithContext(t.Context(), method, "https://api", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			resp, err := l.fence(through{}).RoundTrip(r)
+			resp, err := l.Fence(through{}).RoundTrip(r)
 			if err == nil {
 				_ = resp.Body.Close()
 			}
@@ -63,16 +63,16 @@ func TestFence(t *testing.T) {
 		want("before it leads", false)
 		_ = l.Create(t.Context(), mine)
 		want("it leads", true)
-		time.Sleep(renewDeadline - 1) // virtual
+		time.Sleep(RenewDeadline - 1) // virtual
 		want("the lease is not over", true)
 		time.Sleep(time.Nanosecond) // virtual
 		want("it may be over for the others", false)
 		_ = l.Update(t.Context(), mine)
 		want("it was renewed", true)
-		time.Sleep(renewDeadline / 2) // virtual
+		time.Sleep(RenewDeadline / 2) // virtual
 		inner.err = errors.New("the lease is another's")
 		_ = l.Update(t.Context(), mine)
-		time.Sleep(renewDeadline / 2) // virtual
+		time.Sleep(RenewDeadline / 2) // virtual
 		want("it was not renewed again", false)
 		inner.err = nil
 		_ = l.Update(t.Context(), mine)
@@ -83,14 +83,14 @@ func TestFence(t *testing.T) {
 
 // The monotonic clock stands still while a machine sleeps.
 func TestFenceAfterSleep(t *testing.T) {
-	l := &lease{Interface: &lock{}, renewed: time.Now()}
+	l := &Lease{Interface: &lock{}, renewed: time.Now()}
 	if !l.holds(time.Now()) {
 		t.Error("it was renewed now")
 	}
 	if l.holds(time.Now().Round(0).Add(time.Hour)) {
 		t.Error("by the wall clock it is over")
 	}
-	if l.holds(l.renewed.Add(renewDeadline)) {
+	if l.holds(l.renewed.Add(RenewDeadline)) {
 		t.Error("by the monotonic clock it is over")
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package controller
+package cluster
 
 import (
 	"context"
@@ -18,16 +18,16 @@ import (
 )
 
 // A process that was stopped for longer than its lease lasts, as a machine that
-// sleeps is, goes on as if no time had passed: for up to renewDeadline more it
+// sleeps is, goes on as if no time had passed: for up to RenewDeadline more it
 // takes itself for the leader, sees what the new one wrote, and repairs it with
 // what it knows itself. So a write leaves only while the lease was renewed a
 // moment ago.
 
 const (
 	leaseName = "lockstep-controller"
-	// renewDeadline is controller-runtime's, and five seconds shorter than a lease
+	// RenewDeadline is controller-runtime's, and five seconds shorter than a lease
 	// lasts. It is also for how long after a renewal writes may leave.
-	renewDeadline = 10 * time.Second
+	RenewDeadline = 10 * time.Second
 	// podNamespace is where a pod finds the namespace that it is in.
 	podNamespace = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 )
@@ -35,17 +35,17 @@ const (
 // errNotLeader is what writes get in place of an answer.
 var errNotLeader = errors.New("this replica may not be the leader any more")
 
-// lease is the lock of the leader, and knows when it was renewed last.
-type lease struct {
+// Lease is the lock of the leader, and knows when it was renewed last.
+type Lease struct {
 	resourcelock.Interface
 
 	mu      sync.Mutex
 	renewed time.Time
 }
 
-// newLease makes the lock. It has a client of its own, whose requests are not
+// NewLease makes the lock. It has a client of its own, whose requests are not
 // fenced, and tells no events.
-func newLease(kube *rest.Config, namespace string) (*lease, error) {
+func NewLease(kube *rest.Config, namespace string) (*Lease, error) {
 	if namespace == "" {
 		text, err := os.ReadFile(podNamespace)
 		if err != nil {
@@ -58,27 +58,27 @@ func newLease(kube *rest.Config, namespace string) (*lease, error) {
 		return nil, fmt.Errorf("name this replica: %w", err)
 	}
 	id := resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())}
-	lock, err := resourcelock.NewFromKubeconfig(resourcelock.LeasesResourceLock, namespace, leaseName, id, kube, renewDeadline)
+	lock, err := resourcelock.NewFromKubeconfig(resourcelock.LeasesResourceLock, namespace, leaseName, id, kube, RenewDeadline)
 	if err != nil {
 		return nil, fmt.Errorf("make the lock of the leader: %w", err)
 	}
-	return &lease{Interface: lock}, nil
+	return &Lease{Interface: lock}, nil
 }
 
 // Create makes the lease.
-func (l *lease) Create(ctx context.Context, r resourcelock.LeaderElectionRecord) error {
+func (l *Lease) Create(ctx context.Context, r resourcelock.LeaderElectionRecord) error {
 	began := time.Now()
 	return l.note(began, r, l.Interface.Create(ctx, r))
 }
 
 // Update renews the lease, takes it or gives it back.
-func (l *lease) Update(ctx context.Context, r resourcelock.LeaderElectionRecord) error {
+func (l *Lease) Update(ctx context.Context, r resourcelock.LeaderElectionRecord) error {
 	began := time.Now()
 	return l.note(began, r, l.Interface.Update(ctx, r))
 }
 
 // note takes in a renewal, which counts from when it was asked for.
-func (l *lease) note(began time.Time, r resourcelock.LeaderElectionRecord, err error) error {
+func (l *Lease) note(began time.Time, r resourcelock.LeaderElectionRecord, err error) error {
 	if err != nil {
 		return err
 	}
@@ -93,18 +93,18 @@ func (l *lease) note(began time.Time, r resourcelock.LeaderElectionRecord, err e
 
 // holds reports whether nobody else can have the lease. One of the two clocks
 // stands still while a machine sleeps, and the other may be set.
-func (l *lease) holds(now time.Time) bool {
+func (l *Lease) holds(now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return !l.renewed.IsZero() && max(now.Sub(l.renewed), now.Round(0).Sub(l.renewed.Round(0))) < renewDeadline
+	return !l.renewed.IsZero() && max(now.Sub(l.renewed), now.Round(0).Sub(l.renewed.Round(0))) < RenewDeadline
 }
 
-// fence lets writes through while the lease holds.
-func (l *lease) fence(base http.RoundTripper) http.RoundTripper { return fenced{base, l} }
+// Fence lets writes through while the lease holds.
+func (l *Lease) Fence(base http.RoundTripper) http.RoundTripper { return fenced{base, l} }
 
 type fenced struct {
 	base  http.RoundTripper
-	lease *lease
+	lease *Lease
 }
 
 // RoundTrip implements http.RoundTripper.
