@@ -51,6 +51,9 @@ type Dialect struct {
 	// Report returns the object with the status to show, or nil when it shows
 	// that already.
 	Report func(client.Object, outcome.Outcome, time.Time) client.Object
+	// OwnerLabel is the label that Secrets have which belong to an object.
+	// Optional.
+	OwnerLabel string
 	// Marks says that the object's labels and annotations count as its
 	// generation does.
 	Marks bool

@@ -50,8 +50,9 @@ func ESO(set eso.Settings) Dialect {
 			next.Status = status
 			return next
 		},
-		Marks:  true,
-		Events: true,
+		OwnerLabel: eso.LabelOwner,
+		Marks:      true,
+		Events:     true,
 	}
 	if len(set.Namespaces) == 0 {
 		out.Stores = append(out.Stores, esoStore(eso.KindClusterStore, set))

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/workqueue"
@@ -66,14 +67,14 @@ func Run(ctx context.Context, cfg config.Controller, kube *rest.Config, dialects
 	s := shared{
 		mgr: mgr, watch: w, everywhere: len(cfg.Namespaces) == 0, adopt: diff.Adopt(cfg.Adopt), drivers: drivers,
 		gatherer: gather.Gatherer{
-			Live: mgr.GetAPIReader(), Cached: mgr.GetCache(), Tokens: tokens, Scoped: len(cfg.Namespaces) > 0,
+			Live: mgr.GetAPIReader(), Cached: mgr.GetCache(), Indexed: true, Tokens: tokens, Scoped: len(cfg.Namespaces) > 0,
 		},
 		events:    cluster.Events{Recorder: mgr.GetEventRecorder("lockstep")},
 		heartbeat: cfg.Heartbeat,
 	}
 	stores := false
 	for _, d := range dialects {
-		if err := s.serve(d); err != nil {
+		if err := s.serve(ctx, d); err != nil {
 			return err
 		}
 		stores = stores || len(d.Stores) > 0
@@ -107,7 +108,14 @@ type shared struct {
 }
 
 // serve sets up the reconcilers of one dialect.
-func (s shared) serve(d Dialect) error {
+func (s shared) serve(ctx context.Context, d Dialect) error {
+	if d.OwnerLabel != "" {
+		meta := &metav1.PartialObjectMetadata{}
+		meta.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+		if err := s.mgr.GetFieldIndexer().IndexField(ctx, meta, gather.OwnerIndex, gather.Owners(d.OwnerLabel)); err != nil {
+			return fmt.Errorf("index Secrets: %w", err)
+		}
+	}
 	r := &Reconciler{
 		Dialect: d, Drivers: s.drivers, Adopt: s.adopt,
 		Objects:  s.mgr.GetClient(),

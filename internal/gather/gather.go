@@ -27,6 +27,9 @@ type Gatherer struct {
 	Live   client.Reader
 	Cached client.Reader // objects and metadata that are watched anyway
 	Tokens Tokens        // nil where tokens are not granted
+	// Indexed says that Cached has the index of Owners. Without it, each look goes
+	// through all Secrets of the namespace.
+	Indexed bool
 	// Scoped says that only some namespaces may be read, and nothing of the
 	// whole cluster.
 	Scoped bool
@@ -180,6 +183,20 @@ func later(t time.Time, meta metav1.ObjectMeta) time.Time {
 	return t
 }
 
+// OwnerIndex is the name of the index of Owners.
+const OwnerIndex = "lockstep/owner"
+
+// Owners indexes the metadata of Secrets by the label that says whose they are.
+func Owners(label string) client.IndexerFunc {
+	return func(o client.Object) []string {
+		value, ok := o.GetLabels()[label]
+		if !ok {
+			return nil
+		}
+		return []string{label + "=" + value}
+	}
+}
+
 // leftovers finds the Secrets that carry the marks of the object under another
 // name than its target has now.
 func (g Gatherer) leftovers(ctx context.Context, t spec.Target) ([]spec.Secret, error) {
@@ -188,7 +205,13 @@ func (g Gatherer) leftovers(ctx context.Context, t spec.Target) ([]spec.Secret, 
 	}
 	var list metav1.PartialObjectMetadataList
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
-	if err := g.Cached.List(ctx, &list, client.InNamespace(t.Namespace), client.MatchingLabels(t.OwnerMarks)); err != nil {
+	var marked client.ListOption = client.MatchingLabels(t.OwnerMarks)
+	if g.Indexed {
+		for label, value := range t.OwnerMarks { // there is one
+			marked = client.MatchingFields{OwnerIndex: label + "=" + value}
+		}
+	}
+	if err := g.Cached.List(ctx, &list, client.InNamespace(t.Namespace), marked); err != nil {
 		return nil, fmt.Errorf("look for former Secrets: %w", err)
 	}
 	var out []spec.Secret

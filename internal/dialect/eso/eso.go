@@ -44,7 +44,7 @@ const (
 // and those it owns. They are kept, so that a team can go back.
 const (
 	labelManaged = "reconcile.external-secrets.io/managed"
-	labelOwner   = "reconcile.external-secrets.io/created-by"
+	LabelOwner   = "reconcile.external-secrets.io/created-by"
 )
 
 // fieldManager is the beginning of the field manager of our writes, which is
@@ -113,7 +113,7 @@ func (r *reader) target() spec.Target {
 		ByField:    true,
 		Freeze:     t.Immutable,
 		Marks:      map[string]string{labelManaged: "true"},
-		OwnerMarks: map[string]string{labelOwner: hash(r.es.Namespace + "/" + r.es.Name)},
+		OwnerMarks: map[string]string{LabelOwner: hash(r.es.Namespace + "/" + r.es.Name)},
 	}
 	out.Creation = oneOf(r, "spec.target.creationPolicy", t.CreationPolicy,
 		[]string{"Owner", "Orphan", "Merge", "CreateOrMerge", "None"}, spec.Owner, spec.Orphan, spec.Merge, spec.CreateOrMerge, spec.None)
