@@ -130,6 +130,9 @@ volumeMounts:
 - --metrics-bind-address=:{{ include "lockstep.metricsPort" . }}
 {{- if .Values.metrics.listen.secure.enabled }}
 - --metrics-secure
+{{- with .Values.metrics.listen.secure.certDir }}
+- --metrics-cert-dir={{ . }}
+{{- end }}
 {{- end }}
 - --health-probe-bind-address={{ .Values.livenessProbe.spec.address }}:{{ include "lockstep.healthPort" . }}
 {{- range $flag := list "shadow" "pause" }}
