@@ -184,7 +184,7 @@ volumeMounts:
 {{- end }}
 {{- if or $http $https }}
 - name: NO_PROXY
-  value: {{ list "$(KUBERNETES_SERVICE_HOST)" (.Values.env.NO_PROXY | default .Values.proxy.no) | compact | join "," | quote }}
+  value: {{ list "$(KUBERNETES_SERVICE_HOST)" (.Values.env.NO_PROXY | default .Values.proxy.noProxy) | compact | join "," | quote }}
 {{- end }}
 {{- with .Values.extraEnv }}
 {{ toYaml . }}
