@@ -46,6 +46,25 @@ func BenchmarkSchedule(b *testing.B) {
 	b.ReportMetric(perRef, "bytes/ref")
 }
 
+// BenchmarkNotice is what a notice of one of 100,000 secrets of a login costs.
+func BenchmarkNotice(b *testing.B) {
+	m := memory.New()
+	f := New(Options{Drivers: spec.Drivers{"memory": m.Driver()}, Wake: func(spec.ID) {}})
+	paths := names("team/app/secret-", many)
+	for _, p := range paths {
+		f.Follow(b.Context(), sub(p, 10*time.Minute, p).through(tenants("1", "")), credentials)
+	}
+	var l *login
+	for _, l = range f.logins {
+	}
+	n := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		f.noticed(l, backend.Ref{Path: paths[n%many]})
+		n++
+	}
+}
+
 // BenchmarkFollow is what a look at an object costs that changed nothing, with
 // a store that is opened each time.
 func BenchmarkFollow(b *testing.B) { benchmarkFollow(b, operators("")) }

@@ -74,7 +74,8 @@ func (f *Feed) withhold(r *ref, result reply, now time.Time) bool {
 		return false
 	}
 	l := &r.login.losses
-	r.err, r.failing, r.failures = nil, time.Time{}, 0
+	r.recovers()
+	r.err, r.failing = nil, time.Time{}
 	if r.lost.IsZero() {
 		r.lost, r.gap = now, gone
 		l.missing += gone

@@ -3,6 +3,7 @@
 package feed
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/lockstep-secrets/lockstep/backend"
 	"github.com/lockstep-secrets/lockstep/backends/memory"
 	"github.com/lockstep-secrets/lockstep/internal/outcome"
+	"github.com/lockstep-secrets/lockstep/internal/plan"
 )
 
 func TestLastGoodValue(t *testing.T) {
@@ -144,33 +146,94 @@ func TestInvalidRefIsLeftAloneUntilTheObjectChanges(t *testing.T) {
 }
 
 // The pauses double from a second, with a jitter that takes up to half of
-// each, and are capped at the interval.
+// each. Once they come near the interval, the secret is read at its turn only.
 func TestBackoff(t *testing.T) {
 	in(t, memory.Options{}, Options{}, func(t *testing.T, w *world) {
 		const every = time.Minute
 		w.memory.Fail("p", errDown)
 		w.sync(sub("a", every, "p"))
+		turn := w.feed.followers[object("a")].questions.list[0].ref.phase(time.Now())
 		w.pass(30 * time.Minute)
 		log := w.log()
-		if len(log) < 30 {
+		if len(log) < 30 || len(log) > 30+1+6 {
 			t.Fatalf("%d reads in 30 intervals", len(log))
 		}
 		distinct := map[time.Duration]bool{}
 		for i := 1; i < len(log); i++ {
-			pause := log[i].at.Sub(log[i-1].at)
-			full := min(every, time.Second<<(i-1))
-			if i > 20 {
-				full = every
+			pause, full := log[i].at.Sub(log[i-1].at), time.Second<<min(i-1, 20)
+			if time.Duration(log[i].at.UnixNano())%every == turn {
+				if pause > every+slack {
+					t.Errorf("pause %d is %s, beyond the turn of the secret", i, pause)
+				}
+				continue
 			}
-			if pause > full || pause < full/2 {
-				t.Errorf("pause %d is %s, want between %s and %s", i, pause, full/2, full)
+			if full >= every/2 || pause > full || pause < full/2 {
+				t.Errorf("pause %d is %s, want between %s and %s, and below half an interval", i, pause, full/2, full)
 			}
-			distinct[pause] = true
+			distinct[pause%time.Second] = true
 		}
-		if len(distinct) < len(log)/2 {
-			t.Errorf("%d pauses, and only %d different ones", len(log)-1, len(distinct))
+		if len(distinct) < 2 {
+			t.Errorf("%v: all pauses are the same", distinct)
 		}
 	})
+}
+
+// Many that fail are not tried again each for itself, so that a store that is well
+// otherwise is asked little more than usual.
+func TestManyThatFailShareTheirRetries(t *testing.T) {
+	const alone = 150 + 10*manyFail // what fails before there are many
+	for name, c := range map[string]struct {
+		err  error
+		most int
+	}{
+		"unknown":  {backend.Errorf(backend.Unknown, "?"), int(hour/retryEvery) + alone},
+		"conflict": {backend.Errorf(backend.Conflict, "?"), int(hour/retryEvery) + alone},
+		// Each time that the one which is due is read, the store comes back for a
+		// few others.
+		"down": {errDown, int(hour/(10*time.Second))*(deadAfter+4) + alone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in(t, memory.Options{Batch: 1}, Options{}, func(t *testing.T, w *world) {
+				bad, well := names("bad", 300), names("well", 300)
+				w.set("v", well...)
+				w.set("v", bad...)
+				w.sync(sub("a", 100*hour, append(slices.Clone(bad), well...)...))
+				w.sync(sub("pulse", 10*time.Second, "well0"))
+				for _, p := range bad {
+					w.memory.Fail(p, c.err)
+				}
+				for _, p := range bad {
+					w.feed.demandNow(at(p))
+				}
+				w.pass(time.Second)
+				before := len(w.log())
+				w.pass(hour)
+				n := len(w.log()) - before - int(hour/(10*time.Second))
+				if n > c.most || n < 50 {
+					t.Errorf("%d reads in an hour beside those of the one that is due, want 50 to %d", n, c.most)
+				}
+				for _, p := range bad {
+					w.memory.Unfail(p)
+				}
+				w.pass(2 * hour)
+				s := w.now("a")
+				for _, p := range bad {
+					w.wantText(s, at(p), "v", "all are tried again long before they are due")
+				}
+			})
+		})
+	}
+}
+
+// demandNow has a secret of the main store read, whoever follows it.
+func (f *Feed) demandNow(key plan.Key) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, l := range f.logins {
+		f.schedule.remove(l.find(key))
+		l.find(key).enqueue(false)
+		f.pump(l)
+	}
 }
 
 func TestRateLimited(t *testing.T) {

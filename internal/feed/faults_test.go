@@ -32,6 +32,7 @@ import (
 //	resets                        TestFaults "reset"                backendtest; TestOneFailingReadIsNoOutage
 //	half JSON                     TestFaults "half JSON"            backendtest, backends/*
 //	the wrong order               TestFaults "order", "too few"     backend TestStoreChecksAnswers
+//	nobody understands it         TestFaults "conflicts", "half bad" TestManyThatFailShareTheirRetries
 //	one bad item in a batch       TestFaults, TestOneBadItemInABatch backendtest; TestOneFailingSecretIsNoOutage
 //	credentials that expire       TestCredentialsExpire             TestRotatedCredentials, test/vault TestSecretIDRotated
 //	a manager down for an hour    TestDownForAnHour                 TestOutage (dead store, ten minutes)
@@ -49,8 +50,8 @@ const (
 	// rate is what the account allows in a second.
 	rate = 20
 	// tries is how often a secret that fails by itself is tried in an hour, at
-	// most: after 1s, 2s … 512s, with jitter, and from then on each half cycle.
-	tries = 11 + 2*6
+	// most: after 1s, 2s … 256s, with jitter, and in each cycle.
+	tries = 10 + 6
 )
 
 // trouble is what becomes of the reads of all stores. calls counts from when it
@@ -271,6 +272,9 @@ func TestFaults(t *testing.T) {
 	const (
 		lasts = 6 * cycle
 		usual = 6 * manyRefs // requests in that time, were each ref read by itself
+		// nonsense are those to a store whose answers nobody understands: until that
+		// is so for most secrets, and then as if it were dead.
+		nonsense = manyRefs + tries*manyFail + int(lasts/probeEvery)*2
 	)
 	down := []backend.Code{backend.Unavailable}
 	unknown := []backend.Code{backend.Unknown}
@@ -293,7 +297,7 @@ func TestFaults(t *testing.T) {
 		"500, flapping": {"half of the calls come through", flapping, down, 2 * usual, true},
 		"slow":          {"as long as it is within the timeout, it is an answer", slow(25 * time.Second), nil, usual, true},
 		"too slow":      {"nobody waits longer than the timeout", slow(31 * time.Second), down, int(lasts/probeEvery)*2 + 20, false},
-		"reset":         {"an error that a backend forgot to classify", whole(syscall.ECONNRESET), unknown, tries * manyRefs, false},
+		"reset":         {"an error that a backend forgot to classify", whole(syscall.ECONNRESET), unknown, nonsense, false},
 		"half JSON":     {"no answer that can be read is none", every(backend.Errorf(backend.Unavailable, "it cannot be read")), down, int(lasts/probeEvery)*2 + 20, false},
 		"order": {
 			"nobody gets the value of another", mixed(func(r []backend.Result) []backend.Result {
@@ -301,10 +305,14 @@ func TestFaults(t *testing.T) {
 					r[0].Ref.Path += "0" // another answer altogether
 				}
 				return append(r[1:], r[0])
-			}), unknown, tries * manyRefs, false,
+			}), unknown, nonsense, false,
 		},
-		"too few":      {"nobody knows which one is missing", mixed(func(r []backend.Result) []backend.Result { return r[1:] }), unknown, tries * manyRefs, false},
+		"too few":      {"nobody knows which one is missing", mixed(func(r []backend.Result) []backend.Result { return r[1:] }), unknown, nonsense, false},
 		"one bad item": {"its neighbours are well", bad("p7"), unknown, usual + tries, true},
+		"half bad": {
+			"what fails costs little more than what is well", bad(names("p", manyRefs/2)...), unknown, usual + int(lasts/retryEvery) + tries*manyFail, true,
+		},
+		"conflicts": {"nobody understands that either", every(backend.Errorf(backend.Conflict, "?")), []backend.Code{backend.Conflict}, nonsense, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inFleet(t, memory.Options{Batch: 5, Parallel: 4, Rate: rate}, false, func(t *testing.T, w *fleet) {
@@ -353,11 +361,11 @@ func TestOneBadItemInABatch(t *testing.T) {
 	})
 }
 
-// bad makes one secret fail.
-func bad(path string) answers {
+// bad makes secrets fail.
+func bad(paths ...string) answers {
 	return mixed(func(r []backend.Result) []backend.Result {
 		for i := range r {
-			if r[i].Ref.Path == path {
+			if slices.Contains(paths, r[i].Ref.Path) {
 				r[i] = backend.Result{Ref: r[i].Ref, Err: backend.Errorf(backend.Unknown, "it is broken")}
 			}
 		}

@@ -159,7 +159,7 @@ func (f *Feed) divide(r *ref, result reply) []spec.ID {
 	f.vanish(r)
 	var wake []spec.ID
 	for own, waits := range owners {
-		own.every = own.shortest()
+		own.pace(own.shortest())
 		switch {
 		case own == first:
 			own.again = again
@@ -354,7 +354,7 @@ func (f *Feed) Suspend(id spec.ID) {
 		}
 		fo.questions.add(q)
 		q.forget()
-		q.ref.every = q.ref.shortest()
+		q.ref.pace(q.ref.shortest())
 		f.reschedule(q.ref, now)
 	}
 	if len(fo.questions.list) == 0 && len(fo.left) == 0 {

@@ -33,6 +33,9 @@ type login struct {
 	losses  losses
 
 	listings map[backend.Query]*ref
+	failing  int                     // of both, those that failed and are to be tried again after a pause
+	polling  int                     // of both, those that have an interval
+	paths    map[string]*ref         // the first secret of each path, where notices come of them
 	openings map[openingKey]*opening // that led here
 	ledger   ledger                  // of what it asked for since
 
@@ -99,6 +102,7 @@ func (l *login) ref(key plan.Key, id spec.ID) *ref {
 	out = &ref{ref: key.Ref, login: l, asked: map[*question]struct{}{}}
 	if !key.Listing {
 		l.refs[key.Ref] = out
+		l.chain(out)
 		return out
 	}
 	out.listing = &listing{query: key.Query}
@@ -122,8 +126,11 @@ func (l *login) lose(r *ref) {
 		delete(l.listings, r.listing.query)
 	} else {
 		delete(l.refs, r.ref)
+		l.unchain(r)
 	}
-	delete(l.outage.refs, r)
+	r.pace(0)
+	r.recovers()
+	l.outage.drop(r)
 }
 
 // all yields what is followed.

@@ -113,7 +113,7 @@ type StoreStats struct {
 	// secret that was not read yet it is since somebody follows it.
 	Oldest  time.Duration
 	Quiet   time.Duration // for how long its quota is to be left alone
-	Down    bool          // it answered nobody for a while, and is asked one question at a time
+	Down    bool          // it gave nobody a good answer for a while, and is asked one question at a time
 	Missing int           // secrets that are missing and not told yet
 	Held    bool          // so many are missing that none of them is told
 }
@@ -150,7 +150,7 @@ func (f *Feed) Stats() []StoreStats {
 }
 
 func (l *login) stats(now time.Time) StoreStats {
-	s := StoreStats{Secrets: l.items(), Quiet: l.account.quota.Quiet(), Down: l.outage.dead(), Missing: l.losses.missing, Held: l.losses.tripped}
+	s := StoreStats{Secrets: l.items(), Quiet: l.account.quota.Quiet(), Down: l.outage.dead(l.items()), Missing: l.losses.missing, Held: l.losses.tripped}
 	for r := range l.all {
 		if r.busy || r.place != nowhere {
 			s.Due++

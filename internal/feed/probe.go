@@ -66,7 +66,7 @@ func (f *Feed) ask(l *login) {
 		return
 	}
 	l.probing = true
-	f.look(l, batch, l.outage.refuse(time.Now()))
+	f.look(l, batch, l.refuse(batch, time.Now()))
 }
 
 // probe asks the store which secrets of a batch changed, and has those read.
@@ -81,7 +81,7 @@ func (f *Feed) probe(ctx context.Context, l *login, batch []*ref, refused error)
 		if refused == nil {
 			l.answered(said, now)
 		}
-		if refused == nil && l.outage.note(batch, outcomes(batch, err), now) {
+		if refused == nil && l.note(batch, outcomes(batch, err), now) {
 			f.revive(l)
 		}
 		wake = f.heard(l, batch, versions, err, now)
@@ -166,7 +166,7 @@ func (f *Feed) same(r *ref, now time.Time) []spec.ID {
 	if r.value != nil {
 		r.read = now
 	}
-	r.every = r.shortest()
+	r.pace(r.shortest())
 	var wake []spec.ID
 	for q := range r.asked {
 		if fo := q.follower; fo.mode == spec.Periodic && fo.waiting == 0 && fo.rested() {

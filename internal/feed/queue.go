@@ -72,7 +72,7 @@ func (f *Feed) pump(l *login) {
 		}
 		l.running++
 		l.account.running++
-		f.begin(l, batch, l.outage.refuse(time.Now()))
+		f.begin(l, batch, l.refuse(batch, time.Now()))
 	}
 }
 
@@ -113,7 +113,7 @@ func (f *Feed) read(ctx context.Context, l *login, batch []*ref, refused error) 
 	f.mu.Lock()
 	var wake []spec.ID
 	alive := ctx.Err() == nil
-	if alive && refused == nil && l.outage.note(batch, results, time.Now()) {
+	if alive && refused == nil && l.note(batch, results, time.Now()) {
 		f.revive(l)
 	}
 	for i, r := range batch {
@@ -151,9 +151,9 @@ func (f *Feed) wake(ids []spec.ID) {
 	}
 }
 
-func (f *Feed) results(ctx context.Context, l *login, batch []*ref, refused error) []reply {
-	if refused != nil {
-		return outcomes(batch, refused)
+func (f *Feed) results(ctx context.Context, l *login, batch []*ref, why error) []reply {
+	if why != nil {
+		return unasked(batch, why)
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.opts.Timeout)
 	defer cancel()
@@ -192,7 +192,7 @@ func (f *Feed) settled(r *ref, result reply) []spec.ID {
 		r.enqueue(true)
 		return nil
 	}
-	r.every = r.shortest()
+	r.pace(r.shortest())
 	answer := r.fresh(result, now)
 	news := r.news
 	r.news = false

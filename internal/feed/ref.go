@@ -22,7 +22,7 @@ type ref struct {
 	login   *login
 	asked   map[*question]struct{}
 	// every is the shortest interval of those who follow it, and 0 when all
-	// of them are pinned. It grows only when an answer comes.
+	// of them are pinned. It grows only when an answer comes. pace sets it.
 	every time.Duration
 	slot
 
@@ -55,6 +55,8 @@ type ref struct {
 
 	older, newer *ref // in the cache
 	size         int
+
+	before, after *ref // of the same path, where a notice may come of it
 }
 
 // answer is what is known now.
@@ -121,10 +123,10 @@ func (f *Feed) record(r *ref, result reply, now time.Time) (news bool) {
 		if before == nil {
 			r.failing = now
 		}
-		r.failures++
+		r.fails()
 		r.err = result.Err
 		if outcome.Retry(backend.CodeOf(r.err)) != outcome.AfterPause {
-			r.failures = 0
+			r.recovers()
 			// The store answered, and it is not the value any more: an outage
 			// later must not bring that back.
 			f.cache.drop(r)
@@ -138,7 +140,8 @@ func (f *Feed) record(r *ref, result reply, now time.Time) (news bool) {
 		digest = digestOf(f.key, result.Secret)
 	}
 	news = before != nil || digest != r.digest
-	r.err, r.failing, r.failures = nil, time.Time{}, 0
+	r.recovers()
+	r.err, r.failing = nil, time.Time{}
 	r.read, r.digest, r.mutates = now, digest, result.Secret.ReadMutates
 	r.version, r.confirmed = result.Secret.Version, false
 	r.lend(result.Secret.Lease, now)
@@ -150,6 +153,21 @@ func (f *Feed) record(r *ref, result reply, now time.Time) (news bool) {
 	r.there = !hollow(result.Secret)
 	f.cache.put(r, result.Secret)
 	return news
+}
+
+// fails counts a failure that calls for a pause.
+func (r *ref) fails() {
+	if r.failures++; r.failures == 1 {
+		r.login.failing++
+	}
+}
+
+// recovers is the reverse of fails.
+func (r *ref) recovers() {
+	if r.failures > 0 {
+		r.login.failing--
+	}
+	r.failures = 0
 }
 
 // sameFailure reports whether two failures mean the same to those who follow.
@@ -164,8 +182,18 @@ func sameFailure(a, b error) bool {
 // hurry makes a secret follow an interval that is shorter than all others.
 func (f *Feed) hurry(r *ref, fo *follower) {
 	if fo.mode == spec.Periodic && (r.every == 0 || fo.every < r.every) {
-		r.every = fo.every
+		r.pace(fo.every)
 		f.reschedule(r, time.Now())
+	}
+}
+
+// pace sets the interval of a secret.
+func (r *ref) pace(every time.Duration) {
+	if r.every > 0 {
+		r.login.polling--
+	}
+	if r.every = every; every > 0 {
+		r.login.polling++
 	}
 }
 

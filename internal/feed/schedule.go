@@ -74,6 +74,39 @@ func again(err error, failures int, tried, now time.Time, every, phase time.Dura
 	return time.Time{}
 }
 
+const (
+	// retryEvery is how often a login tries again what fails, all of it together,
+	// before it is due.
+	retryEvery = 10 * time.Second
+	// manyFail is with how many that fail this begins. Fewer have a back-off each.
+	manyFail = 10
+)
+
+// usual returns when a secret is looked at again by itself. One that failed is
+// tried again before its turn, but not much before, and never after it: all in
+// all, what fails costs what is well, and a few reads besides.
+func (r *ref) usual(now time.Time) time.Time {
+	phase := r.phase(now)
+	due := again(r.err, r.failures, r.tried, now, r.every, phase)
+	if outcome.Retry(backend.CodeOf(r.err)) != outcome.AfterPause || backend.RetryAfterOf(r.err) > 0 {
+		return due
+	}
+	if n := r.login.failing; n > manyFail && !r.login.outage.dead(r.login.items()) {
+		share := retryEvery * time.Duration(n)
+		if mine := r.tried.Add(share/2 + time.Duration(rand.Float64()*float64(share))); mine.After(due) { //nolint:gosec // jitter
+			due = mine
+		}
+	}
+	if r.every <= 0 {
+		return due
+	}
+	turn := again(nil, 0, r.tried, now, r.every, phase)
+	if turn.Before(due) || outcome.Pause(r.failures, r.every, 0, 0) >= r.every/2 {
+		return turn
+	}
+	return due
+}
+
 // soonest returns when to try again, after a failure that calls for a pause. For
 // who follows through a store with a Retry that is not used up it is after that
 // pause, or what the store asked for if that is longer; for all others it is
@@ -110,7 +143,7 @@ func (f *Feed) reschedule(r *ref, now time.Time) {
 	if r.lease != nil && r.err == nil {
 		due = r.ends()
 	} else if r.lease != nil && r.every > 0 || r.login.prober && r.every > 0 || !r.mutates && (r.every > 0 || r.owed()) {
-		due = r.soonest(again(r.err, r.failures, r.tried, now, r.every, r.phase(now)))
+		due = r.soonest(r.usual(now))
 	}
 	if due.IsZero() {
 		f.schedule.remove(r)

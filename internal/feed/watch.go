@@ -34,8 +34,7 @@ func (f *Feed) tune(l *login) {
 	if !l.watcher || f.listen == nil {
 		return
 	}
-	wanted := l.polled()
-	switch {
+	switch wanted := l.polling > 0; {
 	case wanted && l.hangUp == nil:
 		l.hangUp = f.listen(l)
 	case !wanted && l.hangUp != nil:
@@ -44,19 +43,36 @@ func (f *Feed) tune(l *login) {
 	}
 }
 
-// polled reports whether a secret of the login has an interval.
-func (l *login) polled() bool {
-	for _, r := range l.refs {
-		if r.every > 0 {
-			return true
-		}
+// chain makes a secret known by its path, of which there may be many versions
+// and parts.
+func (l *login) chain(r *ref) {
+	if !l.watcher {
+		return
 	}
-	for _, r := range l.listings {
-		if r.every > 0 {
-			return true
-		}
+	if l.paths == nil {
+		l.paths = map[string]*ref{}
 	}
-	return false
+	if first := l.paths[r.ref.Path]; first != nil {
+		r.after, first.before = first, r
+	}
+	l.paths[r.ref.Path] = r
+}
+
+// unchain is the reverse of chain.
+func (l *login) unchain(r *ref) {
+	if r.after != nil {
+		r.after.before = r.before
+	}
+	switch {
+	case r.before != nil:
+		r.before.after = r.after
+	case l.paths[r.ref.Path] != r:
+	case r.after != nil:
+		l.paths[r.ref.Path] = r.after
+	default:
+		delete(l.paths, r.ref.Path)
+	}
+	r.before, r.after = nil, nil
 }
 
 // watch keeps a stream open until ctx ends.
@@ -98,10 +114,13 @@ func (f *Feed) noticed(l *login, about backend.Ref) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()
-	for _, r := range l.refs {
-		if about == (backend.Ref{}) || r.ref.Path == about.Path {
+	if about == (backend.Ref{}) {
+		for _, r := range l.refs {
 			f.hasten(r, now)
 		}
+	}
+	for r := l.paths[about.Path]; r != nil; r = r.after {
+		f.hasten(r, now)
 	}
 	for _, r := range l.listings {
 		f.hasten(r, now)

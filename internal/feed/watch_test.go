@@ -3,11 +3,13 @@
 package feed
 
 import (
+	"math/rand/v2"
 	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/lockstep-secrets/lockstep/backend"
 	"github.com/lockstep-secrets/lockstep/backends/memory"
 )
 
@@ -52,6 +54,61 @@ func TestNoticesAreCoalesced(t *testing.T) {
 			t.Errorf("1,000 notices in 10 seconds cost %d reads, want about one a second", n)
 		}
 	})
+}
+
+// A notice makes due what a look through all secrets would find, whoever came and
+// went before.
+func TestNoticeFindsItsSecrets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, memory.New(), Options{}) // without Run, which would read what is due
+		w.watches = true
+		paths, versions := names("p", 5), []string{"", "1", "2"}
+		random := rand.New(rand.NewPCG(7, 8)) //nolint:gosec // the same every time
+		for range 400 {
+			name := names("o", 30)[random.IntN(30)]
+			if random.IntN(3) == 0 {
+				w.feed.Forget(object(name))
+				continue
+			}
+			s := sub(name, []time.Duration{0, 1000 * hour}[random.IntN(2)])
+			for range 1 + random.IntN(3) {
+				ref := backend.Ref{Path: paths[random.IntN(5)], Version: versions[random.IntN(3)]}
+				s.Plan.Reads[0].Refs = append(s.Plan.Reads[0].Refs, ref)
+			}
+			w.follow(s)
+			w.noticedOf(paths[random.IntN(5)])
+		}
+		for _, name := range names("o", 30) {
+			w.feed.Forget(object(name))
+		}
+		w.wantNothing("nobody follows")
+	})
+}
+
+// noticedOf gives a notice of a path, and requires that it makes due what a look
+// through all secrets finds.
+func (w *world) noticedOf(path string) {
+	w.t.Helper()
+	f := w.feed
+	for _, l := range f.logins {
+		want, polling := map[*ref]bool{}, 0
+		for _, r := range l.refs {
+			want[r] = r.every > 0 && r.ref.Path == path
+			if r.every > 0 {
+				polling++
+				f.schedule.set(r, time.Now().Add(hour))
+			}
+		}
+		if polling != l.polling {
+			w.t.Fatalf("%d secrets have an interval, and %d count", polling, l.polling)
+		}
+		f.noticed(l, backend.Ref{Path: path})
+		for _, r := range l.refs {
+			if due := r.scheduled() && !r.due.After(time.Now()); due != want[r] {
+				w.t.Fatalf("a notice of %s makes %s due: %t, want %t", path, r.ref, due, want[r])
+			}
+		}
+	}
 }
 
 // A read that is under way may have seen what was before the notice.

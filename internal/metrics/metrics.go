@@ -48,7 +48,7 @@ var gauges = []struct {
 	{"lockstep_store_quiet_seconds", "For how long the store asked to be left alone.", func(s feed.StoreStats) float64 { return s.Quiet.Seconds() }},
 	{"lockstep_store_secrets_missing", "Secrets that were there and are missing, which is believed when it is so for an interval.", func(s feed.StoreStats) float64 { return float64(s.Missing) }},
 	{"lockstep_store_removals_held", "1 while so much is missing in the store that nothing is removed for that.", func(s feed.StoreStats) float64 { return truth(s.Held) }},
-	{"lockstep_store_down", "1 while the store answers nobody and is asked one question at a time.", func(s feed.StoreStats) float64 { return truth(s.Down) }},
+	{"lockstep_store_down", "1 while the store answers nobody, or nobody understands its answers, and is asked one question at a time.", func(s feed.StoreStats) float64 { return truth(s.Down) }},
 }
 
 func truth(b bool) float64 {

@@ -51,7 +51,7 @@ lockstep_reads_shared_total{backend="vault",store="a",store_kind="SecretStore",s
 # HELP lockstep_store_data_age_seconds How long ago the oldest answer came of those secrets that are polled; since they are followed where there is none yet.
 # TYPE lockstep_store_data_age_seconds gauge
 lockstep_store_data_age_seconds{backend="vault",store="a",store_kind="SecretStore",store_namespace="ns"} 90
-# HELP lockstep_store_down 1 while the store answers nobody and is asked one question at a time.
+# HELP lockstep_store_down 1 while the store answers nobody, or nobody understands its answers, and is asked one question at a time.
 # TYPE lockstep_store_down gauge
 lockstep_store_down{backend="vault",store="a",store_kind="SecretStore",store_namespace="ns"} 1
 # HELP lockstep_store_quiet_seconds For how long the store asked to be left alone.

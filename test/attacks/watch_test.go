@@ -277,7 +277,7 @@ func TestRetrySettings(t *testing.T) {
 	}{
 		// Without, the pauses are at most 1 s, 2 s and 4 s, and at least half of that.
 		"none":     {reads: 4, least: 3 * time.Second, most: 15 * time.Second},
-		"quick":    {settings: ", retrySettings: {maxRetries: 3, retryInterval: 100ms}", reads: 4, least: 250 * time.Millisecond, most: 3 * time.Second},
+		"quick":    {settings: ", retrySettings: {maxRetries: 7, retryInterval: 100ms}", reads: 8, least: 650 * time.Millisecond, most: time.Minute},
 		"slow":     {settings: ", retrySettings: {maxRetries: 1, retryInterval: 3s}", reads: 2, least: 2900 * time.Millisecond, most: 15 * time.Second},
 		"once":     {settings: ", retrySettings: {maxRetries: 1, retryInterval: 100ms}", reads: 4, least: 1500 * time.Millisecond, most: 15 * time.Second},
 		"interval": {settings: ", retrySettings: {retryInterval: 100ms}", reads: 4, least: 250 * time.Millisecond, most: 3 * time.Second},
@@ -287,7 +287,9 @@ func TestRetrySettings(t *testing.T) {
 			w := newWorld(t, ours)
 			h := newHook(t, map[string]string{"db": "x"})
 			h.fail(http.StatusInternalServerError)
-			w.in(w.atk, h.store(ss, "s", tc.settings, "")+"---"+externalSecret("app", "s", "db", "1h", ""))
+			w.in(w.atk, h.store(ss, "s", tc.settings, ""))
+			w.becomes(ss, w.atk, "s", "True") // a check that is good has what failed read at once
+			w.in(w.atk, externalSecret("app", "s", "db", "8760h", ""))
 			eventually(t, func() error {
 				if n := h.reads("db"); n < tc.reads {
 					return fmt.Errorf("%d reads", n)
