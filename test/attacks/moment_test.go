@@ -160,6 +160,19 @@ func TestChangedWhileDecided(t *testing.T) {
 				w.patch(es, w.atk, "app", `{"spec":{"secretStoreRef":{"kind":"SecretStore","name":"other"}}}`)
 			},
 		},
+		"the store is elsewhere": {
+			reason: "the store means another manager now", want: "old",
+			harm: func(w *world) {
+				w.patch(css, "", w.store(), `{"spec":{"provider":{"webhook":{"url":"http://127.0.0.1:1/"}}}}`)
+			},
+		},
+		"the store is another one": {
+			reason: "another store has its name now", want: "other",
+			harm: func(w *world) {
+				w.remove(css, "", w.store())
+				w.in("", fakeStore(css, w.store(), "db", "other"))
+			},
+		},
 		"the object": {
 			reason: "nobody asks any more",
 			harm: func(w *world) {
