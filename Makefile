@@ -32,8 +32,8 @@ demo: build control-plane ## the tutorial, from a secret in the manager to its r
 	@bin/demo
 
 test: control-plane vault bin/helm ## unit, conformance and control-plane tests
-	$(GO) test -race $$($(GO) list ./... | grep -v -e /test/eso -e /test/attacks -e /test/vault -e /test/faults)
-	$(GO) test -race ./test/eso ./test/attacks ./test/vault # by themselves: others count requests in a second
+	$(GO) test -race -timeout 30m $$($(GO) list ./... | grep -v /test/)
+	$(GO) test -race -timeout 30m -p 1 $$($(GO) list ./test/... | grep -v /test/faults) # one after the other: each has control planes of its own
 	$(GO) test ./test/faults # by itself, and as people have it: it kills at moments of a sync
 	cd hack/cluster && $(GO) test ./...
 	cd hack/ibmtests && $(GO) test ./...

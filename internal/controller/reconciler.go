@@ -182,7 +182,7 @@ func (r *Reconciler) write(ctx context.Context, req reconcile.Request, s spec.Sp
 		r.targets.saw(req, in.Current)
 		return nil
 	}
-	if issue, err := r.stillAllowed(ctx, req, s); err != nil || issue != nil {
+	if issue, err := r.stillAllowed(ctx, req, s, in.Stores); err != nil || issue != nil {
 		facts.Refused = issue
 		return err
 	}
@@ -204,14 +204,14 @@ func unread(problems []render.Problem) bool {
 	return slices.ContainsFunc(problems, func(p render.Problem) bool { return p.Store != (spec.StoreKey{}) })
 }
 
-// errChanged says that the object is no longer the one that was decided on. Its
-// change wakes it.
-var errChanged = errors.New("the object changed meanwhile")
+// errChanged says that the object, or a store of it, is no longer the one that was
+// decided on. Its change wakes the object.
+var errChanged = errors.New("the object or a store of it changed meanwhile")
 
 // stillAllowed looks again at the object and at its stores right before a
 // write: since they were read, the manifest may have changed, a store may be
-// gone, and a namespace may have lost its label.
-func (r *Reconciler) stillAllowed(ctx context.Context, req reconcile.Request, s spec.Spec) (*spec.Issue, error) {
+// gone or mean another place, and a namespace may have lost its label.
+func (r *Reconciler) stillAllowed(ctx context.Context, req reconcile.Request, s spec.Spec, read map[spec.StoreKey]spec.Store) (*spec.Issue, error) {
 	obj := r.Dialect.New()
 	if err := r.Objects.Get(ctx, req.NamespacedName, obj); err != nil || string(obj.GetUID()) != s.Object.UID || obj.GetGeneration() != s.Object.Generation {
 		return nil, errors.Join(errChanged, client.IgnoreNotFound(err))
@@ -231,6 +231,8 @@ func (r *Reconciler) stillAllowed(ctx context.Context, req reconcile.Request, s 
 			return &spec.Issue{Where: e.Where, Store: e.Store, Code: backend.InvalidRef, Message: e.Store.String() + " does not exist"}, nil
 		case store.Issue != nil:
 			return &spec.Issue{Where: e.Where, Store: e.Store, Code: store.Issue.Code, Message: store.Issue.Message}, nil
+		case store.Revision != read[e.Store].Revision:
+			return nil, errChanged
 		}
 	}
 	return nil, nil //nolint:nilnil // as above

@@ -92,7 +92,7 @@ metadata: {name: login}
 `, w.canary))
 			w.in(w.atk, "apiVersion: v1\nkind: Secret\nmetadata: {name: own}\nstringData: {token: mine}\n")
 			w.in(w.atk, "apiVersion: external-secrets.io/v1\nkind: SecretStore\nmetadata: {name: s}\nspec: {provider: {"+
-				fmt.Sprintf(tc.provider, w.vic, h.URL)+"}}\n---"+externalSecret("app", "s", id, "1h", ""))
+				fmt.Sprintf(tc.provider, w.vic, h.URL)+"}}\n---"+externalSecret("app", "s", id, rarely, ""))
 			told := []string{w.vic, "credentials of its own namespace only", tc.field}
 			w.becomes(ss, w.atk, "s", "False", append(told, "InvalidProviderConfig")...)
 			w.failed(w.atk, "app", append(told, "spec.data[0], SecretStore")...)
@@ -116,7 +116,7 @@ func TestOwnCredentials(t *testing.T) {
 	h := newHook(t, map[string]string{"db": "x"})
 	w.in(w.atk, "apiVersion: v1\nkind: Secret\nmetadata: {name: own, labels: {external-secrets.io/type: webhook}}\nstringData: {token: mine}\n---"+
 		h.store(ss, "s", "", `, headers: {Authorization: "Bearer {{ .login.token }}"}, secrets: [{name: login, secretRef: {name: own, namespace: `+w.atk+`}}]`)+
-		"---"+externalSecret("app", "s", "db", "1h", ""))
+		"---"+externalSecret("app", "s", "db", rarely, ""))
 	w.secret(w.atk, "app", map[string]string{"password": "x"})
 	if got := h.login(); got != "Bearer mine" {
 		t.Errorf("the manager saw %q", got)
@@ -130,23 +130,23 @@ func TestReferent(t *testing.T) {
 	w := newWorld(t, ours)
 	h := newHook(t, nil)
 	values := map[string]string{"Bearer " + w.atk: "mine", "Bearer " + w.vic: w.canary}
-	h.instead(func(answer http.ResponseWriter, _ string) bool {
-		value, known := values[h.login()]
+	h.instead(func(w http.ResponseWriter, r *http.Request) bool {
+		value, known := values[r.Header.Get("Authorization")]
 		if !known {
-			answer.WriteHeader(http.StatusUnauthorized)
+			w.WriteHeader(http.StatusUnauthorized)
 			return true
 		}
-		_, _ = fmt.Fprintf(answer, `{"value":%q}`, value)
+		_, _ = fmt.Fprintf(w, `{"value":%q}`, value)
 		return true
 	})
 	w.in("", h.store(css, w.store(), "", `, headers: {Authorization: "Bearer {{ .login.token }}"}, secrets: [{name: login, secretRef: {name: login}}]`))
 	w.becomes(css, "", w.store(), "True", "ValidationUnknown")
 	for _, ns := range []string{w.vic, w.atk} {
 		w.in(ns, fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: login, labels: {external-secrets.io/type: webhook}}\nstringData: {token: %s}\n---", ns)+
-			externalSecretOf(css, "app", w.store(), "db", "1h", ""))
+			externalSecretOf(css, "app", w.store(), "db", rarely, ""))
 		w.secret(ns, "app", map[string]string{"password": values["Bearer "+ns]})
 	}
-	w.in(w.well, externalSecretOf(css, "app", w.store(), "db", "1h", ""))
+	w.in(w.well, externalSecretOf(css, "app", w.store(), "db", rarely, ""))
 	w.failed(w.well, "app", "Unauthenticated", "there is no Secret login")
 	w.none(w.well, "app")
 }
@@ -160,7 +160,7 @@ func TestUnlabelledSecret(t *testing.T) {
 	w.holds = true
 	w.in(w.atk, fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: own}\nstringData: {token: %q}\n---", w.canary)+
 		h.store(ss, "s", "", `, headers: {Authorization: "{{ .login.token }}"}, secrets: [{name: login, secretRef: {name: own}}]`)+
-		"---"+externalSecret("app", "s", "db", "1h", ""))
+		"---"+externalSecret("app", "s", "db", rarely, ""))
 	w.failed(w.atk, "app", "PermissionDenied", "own", "external-secrets.io/type: webhook")
 	w.none(w.atk, "app")
 	if n := h.reads(""); n != 0 {
@@ -222,7 +222,7 @@ apiVersion: external-secrets.io/v1
 kind: SecretStore
 metadata: {name: s}
 spec: {provider: {kubernetes: {server: {url: "https://127.0.0.1:1"}, auth: {serviceAccount: {name: own}}}}}
----`+externalSecret("app", "s", "db", "1h", ""))
+---`+externalSecret("app", "s", "db", rarely, ""))
 	w.becomes(ss, w.atk, "s", "False", `service account "own"`, "token-requests.yaml")
 	w.failed(w.atk, "app", `service account "own"`, "token-requests.yaml")
 }
@@ -271,7 +271,7 @@ func TestDeniedNamespace(t *testing.T) {
 				w.deniedStore(own, name, strings.ReplaceAll(tc.conditions, "%s", w.id))
 			}
 			store := name + "-" + w.id
-			w.in(tc.ns, externalSecretOf(css, name, store, "db", "1h", ""))
+			w.in(tc.ns, externalSecretOf(css, name, store, "db", rarely, ""))
 			if tc.admitted {
 				w.secret(tc.ns, name, map[string]string{"password": "x"})
 				return

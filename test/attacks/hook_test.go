@@ -19,24 +19,34 @@ import (
 // demand.
 type hook struct {
 	*httptest.Server
+	URL string // of what is below its path
+	// path is another one for each hook. A port is given to somebody else as
+	// soon as it is free, and what belongs to a test that is over may still ask
+	// there.
+	path   string
 	mu     sync.Mutex
-	values map[string]string                            // JSON bodies, by key
-	other  func(w http.ResponseWriter, key string) bool // answers in place of values, if it does
+	values map[string]string // JSON bodies, by key
+	other  answer            // in place of values, if it is one
 	asked  map[string]int
 	times  []time.Time   // of the questions, in order
+	good   time.Time     // when it gave a value last
 	logins []string      // the headers Authorization, in order
 	gate   chan struct{} // requests wait until it is closed
 	inside int           // requests that wait
 }
 
+// answer answers a question, or leaves that to others.
+type answer func(http.ResponseWriter, *http.Request) bool
+
 // newHook starts a manager that answers {"value": …} for each key.
 func newHook(t *testing.T, values map[string]string) *hook {
 	t.Helper()
-	h := &hook{values: map[string]string{}, asked: map[string]int{}}
+	h := &hook{path: "/" + random(t), values: map[string]string{}, asked: map[string]int{}}
 	for k, v := range values {
 		h.put(k, v)
 	}
 	h.Server = httptest.NewServer(h)
+	h.URL = h.Server.URL + h.path
 	t.Cleanup(func() {
 		h.open()
 		h.CloseClientConnections()
@@ -64,14 +74,14 @@ func (h *hook) fail(status int) {
 		h.instead(nil)
 		return
 	}
-	h.instead(func(w http.ResponseWriter, _ string) bool {
+	h.instead(func(w http.ResponseWriter, _ *http.Request) bool {
 		w.WriteHeader(status)
 		return true
 	})
 }
 
 // instead answers in another way.
-func (h *hook) instead(f func(http.ResponseWriter, string) bool) {
+func (h *hook) instead(f answer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.other = f
@@ -121,6 +131,13 @@ func (h *hook) span(n int) time.Duration {
 	return h.times[n-1].Sub(h.times[0])
 }
 
+// answered is when it gave a value last.
+func (h *hook) answered() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.good
+}
+
 // login is the last header Authorization.
 func (h *hook) login() string {
 	h.mu.Lock()
@@ -131,32 +148,37 @@ func (h *hook) login() string {
 	return h.logins[len(h.logins)-1]
 }
 
-// ServeHTTP answers /secrets/KEY. The root is there for checks.
+// ServeHTTP answers /secrets/KEY below its path.
 func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	key, ok := strings.CutPrefix(r.URL.Path, "/secrets/")
-	if !ok {
-		w.WriteHeader(http.StatusNoContent)
+	path, ours := strings.CutPrefix(r.URL.Path, h.path)
+	key, ok := strings.CutPrefix(path, "/secrets/")
+	if !ours || !ok {
+		http.NotFound(w, r)
 		return
 	}
 	h.mu.Lock()
 	h.asked[key]++
 	h.times = append(h.times, time.Now())
 	h.logins = append(h.logins, r.Header.Get("Authorization"))
-	gate := h.gate
-	h.inside++
-	h.mu.Unlock()
-	if gate != nil {
+	if gate := h.gate; gate != nil {
+		h.inside++
+		h.mu.Unlock()
 		select {
 		case <-gate:
 		case <-r.Context().Done():
 		}
+		h.mu.Lock()
+		h.inside--
 	}
-	h.mu.Lock()
-	h.inside--
+	// Who is not held is answered with what there is at this moment: what is put
+	// after hold is for those who are held.
 	body, found := h.values[key]
 	other := h.other
+	if found && other == nil {
+		h.good = time.Now()
+	}
 	h.mu.Unlock()
-	if other != nil && other(w, key) {
+	if other != nil && other(w, r) {
 		return
 	}
 	if !found {
@@ -188,8 +210,8 @@ spec: {provider: {webhook: {url: "%s/secrets/{{ .remoteRef.key }}"}}}
 }
 
 // redirect answers with another place.
-func redirect(to string, status int) func(http.ResponseWriter, string) bool {
-	return func(w http.ResponseWriter, _ string) bool {
+func redirect(to string, status int) answer {
+	return func(w http.ResponseWriter, _ *http.Request) bool {
 		w.Header().Set("Location", to)
 		w.WriteHeader(status)
 		return true

@@ -64,7 +64,7 @@ func TestManyFollowOne(t *testing.T) {
 	w.in(w.atk, h.store(ss, "s", "", ""))
 	var all strings.Builder
 	for i := range 100 {
-		all.WriteString(externalSecret(fmt.Sprintf("app-%d", i), "s", "db", "1h", "") + "---\n")
+		all.WriteString(externalSecret(fmt.Sprintf("app-%d", i), "s", "db", rarely, "") + "---\n")
 	}
 	w.in(w.atk, all.String())
 	for i := range 100 {
@@ -173,7 +173,7 @@ func TestTooMuch(t *testing.T) {
 			w := w.at(t)
 			head := "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: %s}\nspec: {secretStoreRef: {name: s}, %s}\n"
 			fresh, stands := slug(name)+"-fresh", slug(name)+"-stands"
-			w.in(w.atk, externalSecret(stands, "s", "good", "1h0m0s", ""))
+			w.in(w.atk, externalSecret(stands, "s", "good", "8760h0m0s", ""))
 			w.secret(w.atk, stands, map[string]string{"password": "fine"})
 			before := w.get("Secret", w.atk, stands)
 			w.in(w.atk, fmt.Sprintf(head, fresh, tc.spec)+"---\n"+fmt.Sprintf(head, stands, tc.spec))

@@ -20,16 +20,20 @@ func TestChangedWhileRead(t *testing.T) {
 		reason string
 		fresh  bool // there is no Secret before
 		harm   func(w *world)
-		seen   func(w *world) // waits until the controller noticed; nil lets the answer come at once
-		gone   bool           // so is the Secret in the end
-		want   string         // what the Secret holds in the end
+		// live says that the answer may come at once, for the controller asks anew
+		// whatever it heard of. Else it comes when the controller has heard of the
+		// harm, and what seen waits for has happened.
+		live bool
+		seen func(w *world)
+		gone bool   // so is the Secret in the end
+		want string // what the Secret holds in the end
 	}{
 		"label, fresh": {
-			reason: "the namespace may not use the store any more", fresh: true,
+			reason: "the namespace may not use the store any more", fresh: true, live: true,
 			harm: func(w *world) { w.patch("Namespace", "", w.atk, `{"metadata":{"labels":{"team":null}}}`) },
 		},
 		"label": {
-			reason: "the namespace may not use the store any more", want: "old",
+			reason: "the namespace may not use the store any more", want: "old", live: true,
 			harm: func(w *world) { w.patch("Namespace", "", w.atk, `{"metadata":{"labels":{"team":null}}}`) },
 		},
 		"conditions": {
@@ -87,7 +91,7 @@ func TestChangedWhileRead(t *testing.T) {
 			w := newWorld(t, ours)
 			h := newHook(t, map[string]string{"db": "old"})
 			w.patch("Namespace", "", w.atk, `{"metadata":{"labels":{"team":"good"}}}`)
-			w.in("", h.store(css, w.store(), ", conditions: [{namespaceSelector: {matchLabels: {team: good}}}]", ""))
+			w.in("", h.store(css, w.store(), ", conditions: [{namespaceSelector: {matchLabels: {team: good}}}]", ", timeout: 1m"))
 			if tc.fresh {
 				h.hold()
 			}
@@ -104,11 +108,13 @@ func TestChangedWhileRead(t *testing.T) {
 				return nil
 			})
 			tc.harm(w)
-			at := w.audit.len()
+			if !tc.live {
+				w.told()
+			}
 			if tc.seen != nil {
 				tc.seen(w)
-				at = w.audit.len()
 			}
+			at := w.audit.len()
 			h.open()
 			w.healthy()
 			w.settled(h)
@@ -154,6 +160,19 @@ func TestChangedWhileDecided(t *testing.T) {
 				w.patch(es, w.atk, "app", `{"spec":{"secretStoreRef":{"kind":"SecretStore","name":"other"}}}`)
 			},
 		},
+		"the store is elsewhere": {
+			reason: "the store means another manager now", want: "old",
+			harm: func(w *world) {
+				w.patch(css, "", w.store(), `{"spec":{"provider":{"webhook":{"url":"http://127.0.0.1:1/"}}}}`)
+			},
+		},
+		"the store is another one": {
+			reason: "another store has its name now", want: "other",
+			harm: func(w *world) {
+				w.remove(css, "", w.store())
+				w.in("", fakeStore(css, w.store(), "db", "other"))
+			},
+		},
 		"the object": {
 			reason: "nobody asks any more",
 			harm: func(w *world) {
@@ -180,7 +199,7 @@ func TestChangedWhileDecided(t *testing.T) {
 			}
 			at := w.audit.len()
 			tc.harm(w)
-			w.healthy() // by now the controller was told
+			w.told()
 			g.open()
 			w.settled(h)
 			if tc.want == "" {
@@ -216,22 +235,23 @@ func (w *world) settled(h *hook) {
 // Delete (row 51): a proven 404 is the only one that removes the Secret.
 func TestOnlyMissingRemoves(t *testing.T) {
 	t.Parallel()
-	status := func(code int) func(http.ResponseWriter, string) bool {
-		return func(w http.ResponseWriter, _ string) bool {
+	status := func(code int) answer {
+		return func(w http.ResponseWriter, _ *http.Request) bool {
 			w.WriteHeader(code)
 			_, _ = io.WriteString(w, `{"error":"not found"}`)
 			return true
 		}
 	}
-	text := func(body string) func(http.ResponseWriter, string) bool {
-		return func(w http.ResponseWriter, _ string) bool {
+	text := func(body string) answer {
+		return func(w http.ResponseWriter, _ *http.Request) bool {
 			_, _ = io.WriteString(w, body)
 			return true
 		}
 	}
 	for name, tc := range map[string]struct {
-		answer  func(http.ResponseWriter, string) bool
+		answer  answer
 		removes bool
+		timeout string // of the store; "" is so long that no machine is too slow
 		told    string
 	}{
 		"404":           {answer: status(404), removes: true},
@@ -245,19 +265,19 @@ func TestOnlyMissingRemoves(t *testing.T) {
 		"503":           {answer: status(503), told: "Unavailable"},
 		"304":           {answer: status(304), told: "Unavailable"},
 		"redirect":      {answer: redirect("http://127.0.0.2/", 302), told: "Unavailable"},
-		"no answer":     {answer: func(http.ResponseWriter, string) bool { panic(http.ErrAbortHandler) }, told: "Unavailable"},
+		"no answer":     {answer: func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) }, told: "Unavailable"},
 		"empty":         {answer: text(""), told: "Unavailable"},
 		"HTML":          {answer: text("<html>404 not found</html>"), told: "Unavailable"},
 		"another shape": {answer: text(`{"error":"not found"}`), told: "Unknown"},
 		"too long":      {answer: text(`{"value":"` + strings.Repeat("x", 5<<20) + `"}`), told: "Unknown"},
-		"timeout":       {told: "Unavailable"},
+		"timeout":       {timeout: ", timeout: 1s", told: "Unavailable"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, ours)
 			w.holds = true
 			h := newHook(t, map[string]string{"db": w.canary})
-			w.in(w.atk, h.store(ss, "s", "", ", timeout: 1s")+"---"+externalSecret("app", "s", "db", "1s", ", target: {deletionPolicy: Delete}"))
+			w.in(w.atk, h.store(ss, "s", "", tc.timeout)+"---"+externalSecret("app", "s", "db", "1s", ", target: {deletionPolicy: Delete}"))
 			w.secret(w.atk, "app", map[string]string{"password": w.canary})
 			before := w.get("Secret", w.atk, "app")
 			if tc.answer == nil {

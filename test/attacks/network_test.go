@@ -26,7 +26,7 @@ func TestAddresses(t *testing.T) {
 	end := control(t.Context(), access, &audit{}, config.Controller{Class: class, Namespaces: []string{w.atk}})
 	t.Cleanup(func() { noError(t, end()) })
 	h := newHook(t, map[string]string{"db": w.canary})
-	_, port, err := net.SplitHostPort(strings.TrimPrefix(h.URL, "http://"))
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(h.Server.URL, "http://"))
 	must(t, err)
 	const (
 		never    = "where Lockstep never connects to for a namespace"
@@ -60,8 +60,8 @@ func TestAddresses(t *testing.T) {
 		"short-loopback":   {"127.1:" + port, ""},
 	} {
 		for what, provider := range map[string]string{
-			"hook": fmt.Sprintf(`webhook: {url: "http://%s/secrets/db", timeout: 5s}`, tc.host),
-			"made": fmt.Sprintf(`webhook: {url: "http://{{ \"%s\" }}/secrets/db", timeout: 5s}`, tc.host),
+			"hook": fmt.Sprintf(`webhook: {url: "http://%s%s/secrets/db", timeout: 5s}`, tc.host, h.path),
+			"made": fmt.Sprintf(`webhook: {url: "http://{{ \"%s\" }}%s/secrets/db", timeout: 5s}`, tc.host, h.path),
 			"k8s":  fmt.Sprintf(`kubernetes: {server: {url: "https://%s"}, auth: {token: {bearerToken: {name: login, key: token}}}}`, tc.host),
 		} {
 			if what != "hook" && !strings.HasPrefix(name, "metadata") && !strings.HasPrefix(name, "local") {
@@ -72,7 +72,7 @@ func TestAddresses(t *testing.T) {
 				store := name + "-" + what
 				w.in(w.atk, "apiVersion: v1\nkind: Secret\nmetadata: {name: login}\nstringData: {token: t}\n---\n"+
 					fmt.Sprintf("apiVersion: external-secrets.io/v1\nkind: SecretStore\nmetadata: {name: %s}\nspec: {controller: %s, provider: {%s}}\n---", store, class, provider)+
-					externalSecret(store, store, "db", "1h", ""))
+					externalSecret(store, store, "db", rarely, ""))
 				host, _, err := net.SplitHostPort(strings.ToLower(tc.host))
 				if err != nil {
 					host = strings.Trim(tc.host, "[]")
@@ -103,9 +103,9 @@ func TestLoopbackOfTheOperator(t *testing.T) {
 	other := &httptest.Server{Listener: l, Config: &http.Server{Handler: h, ReadHeaderTimeout: patience}}
 	other.Start()
 	t.Cleanup(other.Close)
-	own := strings.Replace(h.store(ss, "s", "", ""), h.URL, other.URL, 1)
-	shared := strings.Replace(h.store(css, "s-"+w.id, "", ""), h.URL, other.URL, 1)
-	w.in(w.atk, own+"---"+externalSecret("own", "s", "db", "1h", "")+"---"+shared+"---"+externalSecretOf(css, "shared", "s-"+w.id, "db", "1h", ""))
+	own := strings.Replace(h.store(ss, "s", "", ""), h.Server.URL, other.URL, 1)
+	shared := strings.Replace(h.store(css, "s-"+w.id, "", ""), h.Server.URL, other.URL, 1)
+	w.in(w.atk, own+"---"+externalSecret("own", "s", "db", rarely, "")+"---"+shared+"---"+externalSecretOf(css, "shared", "s-"+w.id, "db", rarely, ""))
 	w.failed(w.atk, "own", "InvalidRef", "127.0.0.2 leads to a loopback address", "--permit-addresses")
 	w.none(w.atk, "own")
 	w.secret(w.atk, "shared", map[string]string{"password": "x"})
@@ -135,7 +135,7 @@ func TestRedirects(t *testing.T) {
 			w.in(w.atk, "apiVersion: v1\nkind: Secret\nmetadata: {name: login, labels: {external-secrets.io/type: webhook}}\n"+
 				fmt.Sprintf("stringData: {token: %q}\n---", w.canary)+
 				h.store(ss, slug(name), "", `, headers: {Authorization: "{{ .login.token }}"}, secrets: [{name: login, secretRef: {name: login}}]`)+
-				"---"+externalSecret(slug(name), slug(name), "db", "1h", ""))
+				"---"+externalSecret(slug(name), slug(name), "db", rarely, ""))
 			w.failed(w.atk, slug(name), "Unavailable", tc.told)
 			w.none(w.atk, slug(name))
 		})

@@ -46,14 +46,14 @@ func TestOneBadObject(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, theirs)
 	class := "late-" + w.id
-	w.in(w.atk, fakeStore(ss, "s", "db", "x")+"---"+externalSecret("before", "s", "db", "1h", ""))
+	w.in(w.atk, fakeStore(ss, "s", "db", "x")+"---"+externalSecret("before", "s", "db", rarely, ""))
 	w.secret(w.atk, "before", map[string]string{"password": "x"})
 	for name, tc := range badObjects {
 		w.in(w.atk, fmt.Sprintf("apiVersion: external-secrets.io/v1\nkind: %s\nmetadata: {name: %s}\n%s\n", tc.kind, name, tc.manifest))
 	}
 	for i, odd := range oddTimes {
 		name := fmt.Sprintf("time-%d", i)
-		w.in(w.atk, externalSecret(name, "s", "db", "1h", "")+"---"+fakeStore(ss, name, "db", "x"))
+		w.in(w.atk, externalSecret(name, "s", "db", rarely, "")+"---"+fakeStore(ss, name, "db", "x"))
 		conditions := fmt.Sprintf(`[{"type":"Ready","status":"False","reason":"R","lastTransitionTime":%q}]`, odd)
 		w.status(es, name, fmt.Sprintf(`{"status":{"refreshTime":%q,"conditions":%s}}`, odd, conditions))
 		w.status(ss, name, fmt.Sprintf(`{"status":{"conditions":%s}}`, conditions))
@@ -61,7 +61,7 @@ func TestOneBadObject(t *testing.T) {
 	end := control(t.Context(), w.lockstep(), &audit{}, config.Controller{Class: class, Namespaces: []string{w.atk}})
 	t.Cleanup(func() { noError(t, end()) })
 	w.in(w.atk, fmt.Sprintf("apiVersion: external-secrets.io/v1\nkind: SecretStore\nmetadata: {name: late}\nspec: {controller: %s, provider: {fake: {data: [{key: db, value: z}]}}}\n---", class)+
-		externalSecret("found-at-start", "late", "db", "1h", "")+"---"+externalSecret("after", "s", "db", "1h", ""))
+		externalSecret("found-at-start", "late", "db", rarely, "")+"---"+externalSecret("after", "s", "db", rarely, ""))
 	w.secret(w.atk, "after", map[string]string{"password": "x"})
 	w.secret(w.atk, "found-at-start", map[string]string{"password": "z"})
 	for name, tc := range badObjects {

@@ -71,6 +71,18 @@ func (w *world) healthy() {
 	must(w.t, err)
 }
 
+// told waits until the controller has heard of all that was done before to stores
+// and ExternalSecrets: the API server tells of the objects of a kind in the order
+// in which they changed, so who follows a new one knows the older changes.
+func (w *world) told() {
+	w.t.Helper()
+	name := "told-" + random(w.t)
+	w.in(w.well, fakeStore(css, name+"-"+w.id, "greeting", "hello")+"---"+externalSecret(name, "healthy", "greeting", rarely, ""))
+	w.becomes(css, "", name+"-"+w.id, "True")
+	w.synced(w.well, name)
+	w.healthy()
+}
+
 // all lists the objects of a kind, in a namespace or everywhere.
 func (w *world) all(gvr schema.GroupVersionResource, namespace string) []unstructured.Unstructured {
 	w.t.Helper()

@@ -271,9 +271,9 @@ func TestSeveralNamespaces(t *testing.T) {
 			w.in("", h.store(css, w.store(), ", controller: "+class, ""))
 			for _, ns := range []string{w.atk, second, w.vic} {
 				w.in(ns, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: templates}\ndata: {a: '{{ .password }}'}\n---"+
-					h.store(ss, "s", ", controller: "+class, "")+"---"+externalSecret("app", "s", "db", "1h", "")+
-					"---"+externalSecret("templated", "s", "db", "1h", ", target: {template: {templateFrom: [{configMap: {name: templates, items: [{key: a}]}}]}}")+
-					"---"+externalSecretOf(css, "shared", w.store(), "db", "1h", ""))
+					h.store(ss, "s", ", controller: "+class, "")+"---"+externalSecret("app", "s", "db", rarely, "")+
+					"---"+externalSecret("templated", "s", "db", rarely, ", target: {template: {templateFrom: [{configMap: {name: templates, items: [{key: a}]}}]}}")+
+					"---"+externalSecretOf(css, "shared", w.store(), "db", rarely, ""))
 			}
 			for _, ns := range []string{w.atk, second} {
 				w.secret(ns, "app", map[string]string{"password": w.canary})

@@ -15,11 +15,13 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes"
@@ -58,8 +60,25 @@ func newWorld(t *testing.T, s *stage) *world {
 	}
 	w.in(w.well, fakeStore("SecretStore", "healthy", "greeting", "hello"))
 	w.in(w.well, externalSecret("healthy", "healthy", "greeting", "1h", ""))
-	t.Cleanup(w.oracle)
+	t.Cleanup(w.end)
 	return w
+}
+
+// end looks at what the test left, and then ends what would go on asking managers
+// that are no more.
+func (w *world) end() {
+	w.t.Helper()
+	w.oracle()
+	for _, ns := range []string{w.atk, w.vic, w.well} {
+		for _, kind := range []string{es, ss} {
+			noError(w.t, client.IgnoreNotFound(w.user.DeleteAllOf(background(), object(kind, "", ""), client.InNamespace(ns))))
+		}
+	}
+	for _, item := range w.all(schema.GroupVersionResource{Group: "external-secrets.io", Version: "v1", Resource: "clustersecretstores"}, "") {
+		if strings.Contains(item.GetName(), w.id) {
+			noError(w.t, client.IgnoreNotFound(w.user.Delete(background(), &item)))
+		}
+	}
 }
 
 // at is the same world for a part of a test.
@@ -178,20 +197,25 @@ func (c condition) String() string { return c.status + " " + c.reason + ": " + c
 // none.
 func (w *world) readiness(kind, namespace, name string) condition {
 	w.t.Helper()
+	c := w.conditionOf(kind, namespace, name)
+	text := func(name string) string { s, _ := c[name].(string); return s }
+	return condition{text("status"), text("reason"), text("message")}
+}
+
+// conditionOf is an object's Ready condition as the API server has it.
+func (w *world) conditionOf(kind, namespace, name string) map[string]any {
+	w.t.Helper()
 	obj := w.get(kind, namespace, name)
 	if obj == nil {
-		return condition{message: "it does not exist"}
+		return map[string]any{"message": "it does not exist"}
 	}
 	list, _, _ := unstructured.NestedSlice(obj.Object, "status", "conditions")
 	for _, item := range list {
-		c, ok := item.(map[string]any)
-		if !ok || c["type"] != "Ready" {
-			continue
+		if c, ok := item.(map[string]any); ok && c["type"] == "Ready" {
+			return c
 		}
-		text := func(name string) string { s, _ := c[name].(string); return s }
-		return condition{text("status"), text("reason"), text("message")}
 	}
-	return condition{}
+	return nil
 }
 
 // becomes waits until an object's Ready condition has a status, and a message
@@ -207,6 +231,16 @@ func (w *world) becomes(kind, namespace, name, status string, parts ...string) c
 		return nil
 	})
 	return out
+}
+
+// transition is when an object's Ready condition became what it is. It has whole
+// seconds.
+func (w *world) transition(kind, namespace, name string) time.Time {
+	w.t.Helper()
+	text := w.conditionOf(kind, namespace, name)["lastTransitionTime"]
+	at, err := time.Parse(time.RFC3339, fmt.Sprint(text))
+	must(w.t, err)
+	return at
 }
 
 // synced waits until an ExternalSecret is in sync.

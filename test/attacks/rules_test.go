@@ -289,7 +289,7 @@ func TestStoreRules(t *testing.T) {
 					must(t, err)
 					w.becomes(kind, namespace, unique, "False", append(tc.told, "InvalidProviderConfig: ")...)
 					// Who uses it is told the same.
-					w.in(w.atk, externalSecretOf(kind, name, unique, "db", "1h", ""))
+					w.in(w.atk, externalSecretOf(kind, name, unique, "db", rarely, ""))
 					w.failed(w.atk, name, append(tc.told, "spec.data[0], "+kind)...)
 					w.none(w.atk, name)
 				})

@@ -53,7 +53,7 @@ data:
 			} {
 				t.Run(name, func(t *testing.T) {
 					w := w.at(t)
-					err := w.apply(w.atk, externalSecret(name, "s", "name", "1h", ", target: "+tc.target))
+					err := w.apply(w.atk, externalSecret(name, "s", "name", rarely, ", target: "+tc.target))
 					switch {
 					case err == nil:
 						w.failed(w.atk, name, "spec.target.", "InvalidRef")
@@ -79,7 +79,7 @@ func TestForeignTargets(t *testing.T) {
 	w := newWorld(t, ours)
 	h := newHook(t, map[string]string{"db": "mine"})
 	w.in(w.atk, h.store(ss, "s", "", "")+"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: owner}\n---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: admin}\n"+
-		"---"+externalSecret("other", "s", "db", "1h", ", target: {name: of-other}"))
+		"---"+externalSecret("other", "s", "db", rarely, ", target: {name: of-other}"))
 	w.synced(w.atk, "other")
 	owner := w.get("ConfigMap", w.atk, "owner")
 	all := []string{"Owner", "Orphan", "Merge", "CreateOrMerge"}
@@ -149,7 +149,7 @@ func TestForeignTargets(t *testing.T) {
 					})
 				}
 				before := w.get("Secret", w.atk, target)
-				w.in(w.atk, externalSecret(object, "s", "db", "1h", fmt.Sprintf(", target: {name: %s, creationPolicy: %s}", target, policy)))
+				w.in(w.atk, externalSecret(object, "s", "db", rarely, fmt.Sprintf(", target: {name: %s, creationPolicy: %s}", target, policy)))
 				w.failed(w.atk, object, tc.told...)
 				after := w.get("Secret", w.atk, target)
 				if after == nil || after.GetResourceVersion() != before.GetResourceVersion() {
@@ -167,14 +167,14 @@ func TestUnownedTarget(t *testing.T) {
 	w := newWorld(t, ours)
 	h := newHook(t, map[string]string{"db": "mine"})
 	w.in(w.atk, h.store(ss, "s", "", "")+"---\napiVersion: v1\nkind: Secret\nmetadata: {name: app}\nstringData: {old: theirs}\n"+
-		"---"+externalSecret("app", "s", "db", "1h", ""))
+		"---"+externalSecret("app", "s", "db", rarely, ""))
 	w.secret(w.atk, "app", map[string]string{"password": "mine", "old": "theirs"})
 	kept := w.get("Secret", w.atk, "app").GetAnnotations()["lockstep-secrets.dev/kept"]
 	if kept != "data:old" {
 		t.Errorf("what was kept is %q", kept)
 	}
 	w.in(w.atk, "apiVersion: v1\nkind: Secret\nmetadata: {name: tls}\ntype: kubernetes.io/tls\nstringData: {tls.crt: c, tls.key: k}\n"+
-		"---"+externalSecret("tls", "s", "db", "1h", ", target: {template: {type: Opaque, data: {a: b}}}"))
+		"---"+externalSecret("tls", "s", "db", rarely, ", target: {template: {type: Opaque, data: {a: b}}}"))
 	w.failed(w.atk, "tls", "Conflict", "kubernetes.io/tls")
 	if got := w.data(w.atk, "tls"); !maps.Equal(got, map[string]string{"tls.crt": "c", "tls.key": "k"}) {
 		t.Errorf("it was touched: it has the keys %v", slices.Sorted(maps.Keys(got)))
@@ -203,21 +203,21 @@ data: {marks: "reconcile.external-secrets.io/created-by: forged\nlockstep-secret
 			for name, tc := range map[string]struct{ reason, manifest string }{
 				"metadata": {
 					"a template for labels and annotations",
-					externalSecret("metadata", "s", "db", "1h", ", target: {template: {metadata: {labels: "+labels+", annotations: "+annotations+
+					externalSecret("metadata", "s", "db", rarely, ", target: {template: {metadata: {labels: "+labels+", annotations: "+annotations+
 						", ownerReferences: [{apiVersion: v1, kind: Namespace, name: default, uid: a}], managedFields: [], generateName: a, namespace: "+w.vic+"}}}"),
 				},
 				"literal": {
 					"a template that makes the names",
-					externalSecret("literal", "s", "db", "1h", `, target: {template: {templateFrom: [{target: Labels, literal: "`+forged+`"}, {target: Annotations, literal: "`+forged+`"}]}}`),
+					externalSecret("literal", "s", "db", rarely, `, target: {template: {templateFrom: [{target: Labels, literal: "`+forged+`"}, {target: Annotations, literal: "`+forged+`"}]}}`),
 				},
 				"source": {
 					"a template that makes the names, in a ConfigMap",
-					externalSecret("source", "s", "db", "1h", `, target: {template: {templateFrom: [{target: Labels, configMap: {name: templates, items: [{key: marks2, templateAs: KeysAndValues}]}}, `+
+					externalSecret("source", "s", "db", rarely, `, target: {template: {templateFrom: [{target: Labels, configMap: {name: templates, items: [{key: marks2, templateAs: KeysAndValues}]}}, `+
 						`{target: Annotations, configMap: {name: templates, items: [{key: marks, templateAs: KeysAndValues}]}}]}}`),
 				},
 				"copied": {
 					"what the object carries itself",
-					strings.Replace(externalSecret("copied", "s", "db", "1h", ""), "{name: copied}", "{name: copied, labels: "+labels+", annotations: "+annotations+"}", 1),
+					strings.Replace(externalSecret("copied", "s", "db", rarely, ""), "{name: copied}", "{name: copied, labels: "+labels+", annotations: "+annotations+"}", 1),
 				},
 			} {
 				t.Run(name, func(t *testing.T) {
@@ -277,7 +277,7 @@ func TestLastApplied(t *testing.T) {
 	h := newHook(t, map[string]string{"db": w.canary})
 	w.holds = true
 	w.in(w.atk, h.store(ss, "s", "", ""))
-	manifest := strings.Replace(externalSecret("app", "s", "db", "1h", ""), "{name: app}",
+	manifest := strings.Replace(externalSecret("app", "s", "db", rarely, ""), "{name: app}",
 		`{name: app, annotations: {team: a, kubectl.kubernetes.io/last-applied-configuration: "{\"old\":\"secret\"}"}}`, 1)
 	must(t, w.loosely(w.atk, manifest))
 	w.synced(w.atk, "app")

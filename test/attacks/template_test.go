@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 )
 
 // outside are the functions of other programs by which a template reaches what
@@ -42,12 +41,12 @@ func TestFunctionsThatReachOut(t *testing.T) {
 			if place != "data" && i%6 != 0 && !strings.HasPrefix(call, "env") && !strings.HasPrefix(call, "getHostByName") {
 				continue // the functions are the same everywhere
 			}
-			w.in(w.atk, externalSecret(slug(fmt.Sprintf("%s-%d", place, i)), "s", "db", "1h",
+			w.in(w.atk, externalSecret(slug(fmt.Sprintf("%s-%d", place, i)), "s", "db", rarely,
 				", target: {"+filled(p.target, "{{ "+call+" }}")+"}"+filled(p.more, "{{ "+call+" }}")))
 		}
 	}
 	for i := range outside {
-		w.in(w.atk, externalSecret(fmt.Sprintf("source-%d", i), "s", "db", "1h",
+		w.in(w.atk, externalSecret(fmt.Sprintf("source-%d", i), "s", "db", rarely,
 			fmt.Sprintf(", target: {template: {templateFrom: [{configMap: {name: templates, items: [{key: t%d, templateAs: KeysAndValues}]}}]}}", i)))
 	}
 	for place, p := range places {
@@ -107,7 +106,7 @@ func TestWebhookTemplateThatReachesOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := w.at(t)
 			w.in(w.atk, fmt.Sprintf("apiVersion: external-secrets.io/v1\nkind: SecretStore\nmetadata: {name: %s}\nspec: {provider: {webhook: {%s}}}\n---",
-				name, fmt.Sprintf(tc.provider, h.URL))+externalSecret(name, name, "db", "1h", ""))
+				name, fmt.Sprintf(tc.provider, h.URL))+externalSecret(name, name, "db", rarely, ""))
 			w.failed(w.atk, name, "InvalidRef", tc.told)
 			w.none(w.atk, name)
 		})
@@ -117,8 +116,8 @@ func TestWebhookTemplateThatReachesOut(t *testing.T) {
 	}
 }
 
-// TestBombs has templates that would take all time or memory (row 31). Each ends
-// soon, on the cost of its own object only.
+// TestBombs has templates that would take all time or memory (row 31). Each ends,
+// on the cost of its own object only; how soon is held in internal/gotemplate.
 func TestBombs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, ours)
@@ -168,12 +167,8 @@ func TestBombs(t *testing.T) {
 			}
 			t.Run(name+" in "+place, func(t *testing.T) {
 				w := w.at(t)
-				begin := time.Now()
-				w.in(w.atk, externalSecret(slug(name+"-"+place), "s", "db", "1h", target))
+				w.in(w.atk, externalSecret(slug(name+"-"+place), "s", "db", rarely, target))
 				w.failed(w.atk, slug(name+"-"+place), "spec.target.template."+names[place], "InvalidRef")
-				if took := time.Since(begin); took > 10*time.Second {
-					t.Errorf("it took %s until the object said what is wrong", took)
-				}
 				w.none(w.atk, slug(name+"-"+place))
 			})
 		}
@@ -183,11 +178,11 @@ func TestBombs(t *testing.T) {
 		"large program": `{{ regexMatch "(((a{100}){100}){100})" .password }}`,
 		"backtracking":  `{{ regexReplaceAll "(a*)*b" (repeat 100000 "a") "${1}" | len }}`,
 	} {
-		w.in(w.atk, externalSecret(slug(name), "s", "db", "1h", fmt.Sprintf(", target: {template: {data: {a: %q}}}", text)))
+		w.in(w.atk, externalSecret(slug(name), "s", "db", rarely, fmt.Sprintf(", target: {template: {data: {a: %q}}}", text)))
 		w.synced(w.atk, slug(name))
 	}
 	// A bomb in the first template takes no budget away from another object.
-	w.in(w.atk, externalSecret("after", "s", "db", "1h", `, target: {template: {data: {a: "{{ .password | b64enc | b64dec }}"}}}`))
+	w.in(w.atk, externalSecret("after", "s", "db", rarely, `, target: {template: {data: {a: "{{ .password | b64enc | b64dec }}"}}}`))
 	w.secret(w.atk, "after", map[string]string{"a": w.canary})
 }
 
@@ -215,7 +210,7 @@ func TestExpressions(t *testing.T) {
 				"find":    {`{sourceRef: {storeRef: {name: f}}, find: {name: {regexp: %q}}}`, "spec.dataFrom[0].find.name.regexp"},
 				"rewrite": {`{sourceRef: {storeRef: {name: w}}, extract: {key: json}, rewrite: [{regexp: {source: a, target: b}}, {regexp: {source: %q, target: b}}]}`, "spec.dataFrom[0].rewrite[1].regexp.source"},
 			} {
-				w.in(w.atk, externalSecret(name+"-"+place, "s", "db", "1h", ", dataFrom: ["+fmt.Sprintf(p.more, tc.source)+"]"))
+				w.in(w.atk, externalSecret(name+"-"+place, "s", "db", rarely, ", dataFrom: ["+fmt.Sprintf(p.more, tc.source)+"]"))
 				c := w.failed(w.atk, name+"-"+place, p.where, tc.told)
 				if len(c.message) > 8<<10 {
 					t.Errorf("the message has %d bytes", len(c.message))
@@ -227,7 +222,7 @@ func TestExpressions(t *testing.T) {
 	t.Run("explosion", func(t *testing.T) {
 		w := w.at(t)
 		target := strings.Repeat("$0", 2000)
-		w.in(w.atk, externalSecret("explosion", "s", "db", "1h",
+		w.in(w.atk, externalSecret("explosion", "s", "db", rarely,
 			fmt.Sprintf(", dataFrom: [{sourceRef: {storeRef: {name: w}}, extract: {key: json}, rewrite: [{regexp: {source: '.*', target: %q}}, {regexp: {source: '.', target: %q}}, {regexp: {source: '.', target: %q}}]}]",
 				target, target, target)))
 		w.failed(w.atk, "explosion", "spec.dataFrom[0]", "InvalidRef", "too long")

@@ -46,7 +46,10 @@ import (
 const (
 	// patience is how long a test waits for what must happen before it gives
 	// up. It is no measure of speed: the machine may be busy with other tests.
-	patience = 60 * time.Second
+	patience = 5 * time.Minute
+	// rarely is the interval of objects whose turn must not come within a test.
+	// Turns go by the wall clock, so that of an hour comes within some run.
+	rarely = "8760h"
 	// together is how many tests run at the same time. They mostly wait.
 	together = "12"
 )

@@ -381,10 +381,11 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
-// closedPort returns an address of this machine where nobody listens.
+// closedPort returns an address of this machine where nobody listens: no server
+// of these tests does on that of the host.
 func closedPort(t *testing.T) string {
 	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.9:0")
 	must(t, err)
 	must(t, l.Close())
 	return l.Addr().String()

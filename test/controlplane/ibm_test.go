@@ -105,7 +105,7 @@ func TestMetadataIsNoNews(t *testing.T) {
 func TestBestPractices(t *testing.T) {
 	t.Parallel()
 	const objects, entries, interval = 200, 5, 10 * time.Second
-	w := quietWorld(t, with("POLLER_INTERVAL_MILLISECONDS", fmt.Sprint(interval.Milliseconds())), limited(20), patient(3*time.Minute))
+	w := quietWorld(t, with("POLLER_INTERVAL_MILLISECONDS", fmt.Sprint(interval.Milliseconds())), limited(20), patient(15*time.Minute))
 	must(t, shared.ApplyShipped(t.Context(), "rbac/namespace.yaml", w.ns))
 	for i := range objects * entries {
 		w.put("arbitrary", fmt.Sprintf("app-%d", i), map[string]any{"payload": fmt.Sprintf("%s-%d", w.canary, i)})

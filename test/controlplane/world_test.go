@@ -43,7 +43,7 @@ import (
 
 // patience is how long a test waits for what must happen before it gives up.
 // It is no measure of speed: the machine may be busy with other tests.
-const patience = 60 * time.Second
+const patience = 5 * time.Minute
 
 // apiKey is the one key that IAM knows.
 const apiKey = "test-api-key"

@@ -83,7 +83,7 @@ var update = flag.Bool("update", false, "write what comes out into the cases")
 const (
 	// patience is how long a test waits for what must happen before it gives
 	// up. It is no measure of speed: the machine may be busy with other tests.
-	patience = 60 * time.Second
+	patience = 5 * time.Minute
 	// together is how many cases run at the same time. They mostly wait.
 	together = 8
 	// canary marks the values that must not be shown to anybody.

@@ -184,8 +184,8 @@ func TestLeases(t *testing.T) {
 func TestLeaseIsRenewed(t *testing.T) {
 	t.Run("renewed", func(t *testing.T) {
 		w := newWorld(t)
-		w.lending("6s", "24h")
-		w.wants("a", "database", "1h", credentials)
+		w.lending("20s", "24h")
+		w.wants("a", "database", rarely, credentials)
 		user, s := w.issued("a", "")
 		w.eventually(func() error {
 			if n := w.count(renewal); n < 3 {
@@ -201,8 +201,8 @@ func TestLeaseIsRenewed(t *testing.T) {
 	})
 	t.Run("replaced", func(t *testing.T) {
 		w := newWorld(t)
-		w.lending("6s", "15s")
-		w.wants("a", "database", "1h", credentials)
+		w.lending("10s", "30s")
+		w.wants("a", "database", rarely, credentials)
 		user, _ := w.issued("a", "")
 		next, _ := w.issued("a", user)
 		if !slices.Contains(w.users(), next) {
@@ -338,7 +338,7 @@ func TestLeaseInSecretThatStays(t *testing.T) {
 			t.Log(c.reason)
 			w := newWorld(t)
 			w.lending("1h", "24h")
-			w.wants("app", "database", "1h", c.target+credentials)
+			w.wants("app", "database", rarely, c.target+credentials)
 			user, s := w.issued("app", "")
 			w.says("ExternalSecret", "app", synced)
 			if c.spoil != nil {
@@ -377,13 +377,13 @@ func TestLeaseInTrouble(t *testing.T) {
 		"manifest": {
 			reason: "somebody makes a mistake in the manifest",
 			do: func(w *world) {
-				w.wants("app", "database", "1h", strings.ReplaceAll(credentials, "creds/app", "../app"))
+				w.wants("app", "database", rarely, strings.ReplaceAll(credentials, "creds/app", "../app"))
 			},
 		},
 		"property": {
 			reason: "a property is not there",
 			do: func(w *world) {
-				w.wants("app", "database", "1h", strings.ReplaceAll(credentials, "property: password", "property: none"))
+				w.wants("app", "database", rarely, strings.ReplaceAll(credentials, "property: password", "property: none"))
 			},
 		},
 		"policy": {
@@ -401,7 +401,7 @@ func TestLeaseInTrouble(t *testing.T) {
 			t.Log(c.reason)
 			w := newWorld(t)
 			w.lending("1h", "24h")
-			w.wants("app", "database", "1h", credentials)
+			w.wants("app", "database", rarely, credentials)
 			user, s := w.issued("app", "")
 			w.says("ExternalSecret", "app", synced)
 			c.do(w)

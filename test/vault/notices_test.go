@@ -37,15 +37,11 @@ func (w *world) arrives(name, value string) {
 	began := time.Now()
 	w.put(value)
 	w.has(name, value)
-	took := time.Since(began)
-	w.Logf("%s: in the Secret after %s", value, took.Round(time.Millisecond))
-	if took > 30*time.Second {
-		w.Errorf("%s took %s", value, took)
-	}
+	w.Logf("%s: in the Secret after %s", value, time.Since(began).Round(time.Millisecond))
 }
 
-// TestNotices: what is put in Vault is in the Secret long before the next poll,
-// also after the stream of events was cut.
+// TestNotices: what is put in Vault is in the Secret though no poll is due for a
+// year, also after the stream of events was cut.
 func TestNotices(t *testing.T) {
 	w := loneWorld(t, "-data", t.TempDir())
 	g := w.gateway()
@@ -53,7 +49,7 @@ func TestNotices(t *testing.T) {
 	w.policy(readSecret, readEvents)
 	w.put("first")
 	w.store("vault", secondEngine, asApp)
-	w.wants("app", "vault", "1h", password)
+	w.wants("app", "vault", rarely, password)
 	w.has("app", "first")
 	w.streams(g, 1, http.StatusSwitchingProtocols)
 	for _, value := range []string{"second", "third", "fourth"} {

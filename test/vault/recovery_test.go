@@ -19,7 +19,7 @@ func TestSealed(t *testing.T) {
 	w.put("first")
 	w.store("vault", secondEngine, asApp)
 	w.wants("quick", "vault", "2s", password)
-	w.wants("slow", "vault", "1h", password)
+	w.wants("slow", "vault", rarely, password)
 	quick, slow := w.has("quick", "first"), w.has("slow", "first")
 	w.says("ExternalSecret", "slow", synced)
 
