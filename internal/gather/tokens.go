@@ -65,7 +65,7 @@ func withoutToken(namespace, serviceAccount string, err error) error {
 	switch {
 	case apierrors.IsForbidden(err):
 		out.Code = backend.PermissionDenied
-		out.Message = "Lockstep may not make tokens for " + who + ": the operator grants it with deploy/rbac/token-requests.yaml"
+		out.Message = "Lockstep may not make tokens for " + who + ": the operator grants it with the chart's rbac.serviceAccountTokenCreate, or deploy/rbac/token-requests.yaml"
 	case apierrors.IsNotFound(err):
 		out.Code, out.Message = backend.NotFound, who+" does not exist"
 	case apierrors.IsInvalid(err) || apierrors.IsBadRequest(err):

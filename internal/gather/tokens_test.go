@@ -108,7 +108,7 @@ func TestTokenRequestsRefused(t *testing.T) {
 		"forbidden": {
 			"says who can change that, and how",
 			403, refused(403, metav1.StatusReasonForbidden),
-			backend.PermissionDenied, "Lockstep may not make tokens for " + who + ": the operator grants it with deploy/rbac/token-requests.yaml",
+			backend.PermissionDenied, "Lockstep may not make tokens for " + who + ": the operator grants it with the chart's rbac.serviceAccountTokenCreate, or deploy/rbac/token-requests.yaml",
 		},
 		"missing": {
 			"proved by the API server",
