@@ -120,6 +120,7 @@ func newRealm(t *testing.T, seed uint64) *realm {
 	d := ESO(eso.Settings{Drivers: drivers})
 	w := cluster.Writer{Client: r.api}
 	r.eso = &Reconciler{Dialect: d, Drivers: drivers, Adopt: diff.AdoptMerge, Objects: r.api, Gatherer: g, Feed: r.watch.feed, Writer: w}
+	r.eso.wake = func(req reconcile.Request) { r.queues["eso"].Add(req) }
 	r.watch.reconcilers = []*Reconciler{r.eso}
 	for _, kind := range d.Stores {
 		r.watch.stores = append(r.watch.stores, &StoreReconciler{Store: kind, Objects: r.api, Gatherer: g, Feed: r.watch.feed, Writer: w})
@@ -178,7 +179,7 @@ func (r *realm) tell(ctx context.Context) {
 		switch kind := kindOf(o); {
 		case kind == "Secret":
 			r.watch.changed(kind, o)
-			wake = r.eso.bySecret(ctx, o)
+			wake = r.eso.bySecret(o, e.after == nil)
 		case kind == "Namespace" && marked:
 			wake = r.eso.byNamespace(ctx, o)
 		case kind == "ExternalSecret" && marked:

@@ -45,6 +45,7 @@ type Reconciler struct {
 	Heartbeat time.Duration
 
 	targets targets
+	wake    func(reconcile.Request)
 }
 
 // Reconcile looks at one object: once when it appears or changes, and then
@@ -186,14 +187,17 @@ func (r *Reconciler) write(ctx context.Context, req reconcile.Request, s spec.Sp
 		facts.Refused = issue
 		return err
 	}
+	r.targets.begin(req)
 	version, err := r.Writer.Apply(ctx, s.Target.Manager, d.Changes)
+	if r.targets.end(req, version, err == nil) {
+		defer r.wake(req) // somebody else wrote it, too
+	}
 	if err != nil {
 		logr.FromContextOrDiscard(ctx).V(1).Info("Secret not written", "reason", apierrors.ReasonForError(err))
 		issue := cluster.Issue(s.Target.Name, err)
 		facts.Refused = &issue
 		return nil
 	}
-	r.targets.wrote(req, version)
 	facts.Written, facts.Verb = true, d.Changes[0].Verb
 	facts.Bound = facts.Bound || version != ""
 	return nil

@@ -56,7 +56,7 @@ func Run(ctx context.Context, cfg config.Controller, kube *rest.Config, dialects
 		Drivers: drivers, Wake: w.waker.wake, Tell: w.waker.tell, Network: feed.Network{Permit: cfg.PermitAddresses}, Meter: m,
 		Breaker: feed.Breaker{Percent: cfg.MissingLimit},
 	})
-	mgr, err := newManager(cfg, kube, m, log)
+	mgr, err := newManager(cfg, kube, m, log, ownerLabels(dialects)...)
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,17 @@ func (s shared) serve(ctx context.Context, d Dialect) error {
 	return nil
 }
 
-func newManager(cfg config.Controller, kube *rest.Config, m *metrics.Metrics, log logr.Logger) (ctrl.Manager, error) {
+// ownerLabels are the labels of Secrets that say whose they are.
+func ownerLabels(dialects []Dialect) (out []string) {
+	for _, d := range dialects {
+		if d.OwnerLabel != "" {
+			out = append(out, d.OwnerLabel)
+		}
+	}
+	return out
+}
+
+func newManager(cfg config.Controller, kube *rest.Config, m *metrics.Metrics, log logr.Logger, owners ...string) (ctrl.Manager, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(corev1.AddToScheme(scheme), kesv1.AddToScheme(scheme), esv1.AddToScheme(scheme)); err != nil {
 		return nil, fmt.Errorf("build scheme: %w", err)
@@ -155,7 +165,7 @@ func newManager(cfg config.Controller, kube *rest.Config, m *metrics.Metrics, lo
 		LeaderElection:                cfg.LeaderElect,
 		LeaderElectionReleaseOnCancel: true,
 		RenewDeadline:                 new(cluster.RenewDeadline),
-		Cache:                         cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
+		Cache:                         cache.Options{DefaultTransform: slim(owners...)},
 		Client: client.Options{Cache: &client.CacheOptions{
 			DisableFor: []client.Object{&corev1.Secret{}, &corev1.Namespace{}, &corev1.ConfigMap{}},
 		}},
@@ -218,10 +228,11 @@ func (r *Reconciler) setup(mgr ctrl.Manager, w *waker, everywhere bool) error {
 	} else if err != nil {
 		return fmt.Errorf("look for the CRD of %s: %w", gvk, err)
 	}
+	r.wake = func(req reconcile.Request) { w.add(r.Dialect.Name, req) }
 	b := builder.ControllerManagedBy(mgr).
 		Named(r.Dialect.Name).
 		For(obj, builder.WithPredicates(r.changes())).
-		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.bySecret)).
+		WatchesMetadata(&corev1.Secret{}, r.secrets()).
 		WatchesRawSource(rawsource.Func(func(_ context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 			w.use(r.Dialect.Name, q)
 			return nil
@@ -283,14 +294,6 @@ func (r *StoreReconciler) setup(mgr ctrl.Manager, w *waker) error {
 			SkipNameValidation:      new(true),
 		}).
 		Complete(r)
-}
-
-func (r *Reconciler) bySecret(_ context.Context, secret client.Object) []reconcile.Request {
-	version := secret.GetResourceVersion()
-	if secret.GetDeletionTimestamp() != nil {
-		version = ""
-	}
-	return r.targets.following(client.ObjectKeyFromObject(secret), version)
 }
 
 func (r *Reconciler) byNamespace(_ context.Context, ns client.Object) []reconcile.Request {

@@ -17,12 +17,17 @@ import (
 
 // targets remembers what the controller needs to know of the objects it looks
 // after in order to be woken rightly.
+//
+// There is one of each for every object, so what many have alike is kept once, and
+// what follows from something else is not kept.
 type targets struct {
 	mu       sync.Mutex
+	kind     spec.ID // of all objects, without a name
 	objects  map[reconcile.Request]*target
-	bySecret map[types.NamespacedName][]reconcile.Request // most have one
+	bySecret map[types.NamespacedName][]reconcile.Request // whose Secret is called otherwise than they
 	byStore  map[spec.StoreKey]map[reconcile.Request]struct{}
 	bySource map[source]map[reconcile.Request]struct{}
+	alone    map[spec.StoreKey][]spec.StoreKey // the store as the only one of an object
 }
 
 // source is a ConfigMap or Secret with templates.
@@ -32,21 +37,24 @@ type source struct {
 }
 
 type target struct {
-	id       spec.ID
 	secret   types.NamespacedName
-	version  string // ResourceVersion of the Secret that we wrote or saw last
-	orphan   bool   // events of the Secret wake nobody
-	stores   []spec.StoreKey
+	version  string          // ResourceVersion of the Secret that we wrote or saw last
+	orphan   bool            // events of the Secret wake nobody
+	stores   []spec.StoreKey // never written to: others may have the same
 	sources  []source
-	plan     plan.Plan // what is followed, with what its listings yielded
-	forced   string    // the last sync that a person asked for
+	plan     *plan.Plan // what is followed, with what its listings yielded; nil without listings
+	forced   string     // the last sync that a person asked for
 	failures int
+	write    *underway // of the Secret; nil while there is none
+	status   *reported // nil once the cache has it
+	cached   string    // the version of the object that the cache had last, as its events said
+}
 
-	// before and after are the object as the cache had it when its status was
-	// written, and as the API server has it since.
+// reported is an object whose status was written: as the cache had it then, and as
+// the API server has it since.
+type reported struct {
 	before string
 	after  client.Object
-	cached string // the version that the cache had last, as its events said
 }
 
 // put notes what an object depends on, and reports whether the object was
@@ -59,13 +67,15 @@ func (t *targets) put(req reconcile.Request, s spec.Spec) (known bool) {
 		t.bySecret = map[types.NamespacedName][]reconcile.Request{}
 		t.byStore = map[spec.StoreKey]map[reconcile.Request]struct{}{}
 		t.bySource = map[source]map[reconcile.Request]struct{}{}
+		t.alone = map[spec.StoreKey][]spec.StoreKey{}
+		t.kind = spec.ID{Dialect: s.Object.Dialect, Kind: s.Object.Kind}
 	}
 	o := t.objects[req]
 	known = o != nil
 	if known {
 		t.unlink(req, o)
 	} else {
-		o = &target{id: s.Object.ID()}
+		o = &target{}
 		t.objects[req] = o
 	}
 	secret := types.NamespacedName{Namespace: s.Target.Namespace, Name: s.Target.Name}
@@ -73,12 +83,7 @@ func (t *targets) put(req reconcile.Request, s spec.Spec) (known bool) {
 		o.secret, o.version = secret, ""
 	}
 	o.orphan = s.Target.Creation == spec.Orphan
-	o.stores = o.stores[:0]
-	for _, e := range s.Entries {
-		if !slices.Contains(o.stores, e.Store) {
-			o.stores = append(o.stores, e.Store)
-		}
-	}
+	o.stores = t.storesOf(s.Entries)
 	o.sources = o.sources[:0]
 	for _, from := range s.Target.Program.Sources() {
 		o.sources = append(o.sources, source{from, s.Object.Namespace})
@@ -87,15 +92,39 @@ func (t *targets) put(req reconcile.Request, s spec.Spec) (known bool) {
 	return known
 }
 
+// storesOf are the stores of entries.
+func (t *targets) storesOf(entries []spec.Entry) []spec.StoreKey {
+	var out []spec.StoreKey
+	for _, e := range entries {
+		if !slices.Contains(out, e.Store) {
+			out = append(out, e.Store)
+		}
+	}
+	if len(out) != 1 {
+		return out
+	}
+	if same, ok := t.alone[out[0]]; ok {
+		return same
+	}
+	t.alone[out[0]] = out
+	return out
+}
+
+// id is the name that the feed has for an object.
+func (t *targets) id(req reconcile.Request) spec.ID {
+	out := t.kind
+	out.Namespace, out.Name = req.Namespace, req.Name
+	return out
+}
+
 // known returns the name that the feed has for an object.
 func (t *targets) known(req reconcile.Request) (spec.ID, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	o := t.objects[req]
-	if o == nil {
+	if t.objects[req] == nil {
 		return spec.ID{}, false
 	}
-	return o.id, true
+	return t.id(req), true
 }
 
 // remove forgets an object.
@@ -108,11 +137,13 @@ func (t *targets) remove(req reconcile.Request) (spec.ID, bool) {
 	}
 	t.unlink(req, o)
 	delete(t.objects, req)
-	return o.id, true
+	return t.id(req), true
 }
 
 func (t *targets) link(req reconcile.Request, o *target) {
-	t.bySecret[o.secret] = append(t.bySecret[o.secret], req)
+	if o.secret != req.NamespacedName {
+		t.bySecret[o.secret] = append(t.bySecret[o.secret], req)
+	}
 	for _, key := range o.stores {
 		enter(t.byStore, key, req)
 	}
@@ -122,12 +153,17 @@ func (t *targets) link(req reconcile.Request, o *target) {
 }
 
 func (t *targets) unlink(req reconcile.Request, o *target) {
-	t.bySecret[o.secret] = slices.DeleteFunc(t.bySecret[o.secret], func(r reconcile.Request) bool { return r == req })
-	if len(t.bySecret[o.secret]) == 0 {
-		delete(t.bySecret, o.secret)
+	if list, ok := t.bySecret[o.secret]; ok {
+		if list = slices.DeleteFunc(list, func(r reconcile.Request) bool { return r == req }); len(list) > 0 {
+			t.bySecret[o.secret] = list
+		} else {
+			delete(t.bySecret, o.secret)
+		}
 	}
 	for _, key := range o.stores {
-		leave(t.byStore, key, req)
+		if leave(t.byStore, key, req); t.byStore[key] == nil {
+			delete(t.alone, key)
+		}
 	}
 	for _, key := range o.sources {
 		leave(t.bySource, key, req)
@@ -171,11 +207,11 @@ func (t *targets) expanded(req reconcile.Request, p plan.Plan) plan.Plan {
 	if o == nil || len(p.Finds) == 0 {
 		return p
 	}
-	if !slices.Equal(o.plan.Finds, p.Finds) {
-		o.plan = plan.Plan{}
+	if o.plan == nil || !slices.Equal(o.plan.Finds, p.Finds) {
+		o.plan = nil
 		return p
 	}
-	return plan.Merge(p, o.plan)
+	return plan.Merge(p, *o.plan)
 }
 
 // expand notes what an object follows now, and reports whether that is more or
@@ -187,8 +223,8 @@ func (t *targets) expand(req reconcile.Request, p plan.Plan) bool {
 	if o == nil {
 		return false
 	}
-	changed := !slices.Equal(o.plan.Keys(), p.Keys())
-	o.plan = p
+	changed := o.plan == nil || !slices.Equal(o.plan.Keys(), p.Keys())
+	o.plan = &p
 	return changed
 }
 
@@ -223,8 +259,8 @@ func (t *targets) current(req reconcile.Request, version string) {
 		return
 	}
 	o.cached = version
-	if o.after != nil && version != o.before {
-		o.after = nil
+	if o.status != nil && version != o.status.before {
+		o.status = nil
 	}
 }
 
@@ -262,7 +298,7 @@ func (t *targets) reported(req reconcile.Request, before, after client.Object) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if o := t.objects[req]; o != nil && o.cached != after.GetResourceVersion() {
-		o.before, o.after = before.GetResourceVersion(), after
+		o.status = &reported{before.GetResourceVersion(), after}
 	}
 }
 
@@ -273,13 +309,13 @@ func (t *targets) latest(req reconcile.Request, cached client.Object) client.Obj
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	o := t.objects[req]
-	if o == nil || o.after == nil {
+	if o == nil || o.status == nil {
 		return cached
 	}
-	if cached.GetResourceVersion() == o.before {
-		return o.after
+	if cached.GetResourceVersion() == o.status.before {
+		return o.status.after
 	}
-	o.after = nil
+	o.status = nil
 	return cached
 }
 
@@ -303,17 +339,23 @@ func (t *targets) succeeded(req reconcile.Request) {
 	}
 }
 
-// following returns the objects that fill a Secret, but for those that wrote
-// this very version of it themselves.
-func (t *targets) following(secret types.NamespacedName, version string) []reconcile.Request {
+// following returns the objects that fill a Secret and are to be woken by an event
+// of it, which says which version it has now; "" when it is gone.
+func (t *targets) following(secret types.NamespacedName, version string) (out []reconcile.Request) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var out []reconcile.Request
-	for _, req := range t.bySecret[secret] {
-		o := t.objects[req]
-		if !o.orphan && (version == "" || o.version != version) {
+	tell := func(req reconcile.Request) {
+		switch o := t.objects[req]; {
+		case o == nil, o.secret != secret, o.orphan:
+		case o.write != nil:
+			o.write.heard, o.write.version = true, version
+		case version == "" || o.version != version:
 			out = append(out, req)
 		}
+	}
+	tell(reconcile.Request{NamespacedName: secret})
+	for _, req := range t.bySecret[secret] {
+		tell(req)
 	}
 	return out
 }

@@ -7,7 +7,12 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlevent "sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/lockstep-secrets/lockstep/backend"
@@ -76,7 +81,7 @@ func TestWhomADependencyWakes(t *testing.T) {
 
 	ts.remove(request("a"))
 	ts.remove(request("b"))
-	if n := len(ts.bySecret) + len(ts.byStore) + len(ts.bySource) + len(ts.objects); n > 0 {
+	if n := len(ts.bySecret) + len(ts.byStore) + len(ts.bySource) + len(ts.objects) + len(ts.alone); n > 0 {
 		t.Errorf("%d entries are left of objects that are gone", n)
 	}
 }
@@ -174,5 +179,89 @@ func TestLook(t *testing.T) {
 		if (got == 0) != (tc.want == 0) || got > tc.want || got < tc.want-10*time.Second {
 			t.Errorf("%s: %s: looks again after %v, want %v", name, tc.reason, got, tc.want)
 		}
+	}
+}
+
+// TestEchoes: what is heard of a Secret while it is being written is judged by what
+// was written.
+func TestEchoes(t *testing.T) {
+	const ours, older, others = "2", "1", "3"
+	secret := types.NamespacedName{Namespace: "ns", Name: "target"}
+	for name, tc := range map[string]struct {
+		reason string
+		events []string // versions, while it is being written
+		fails  bool
+		want   bool // that it is looked at again
+	}{
+		"none":     {reason: "the event comes later"},
+		"echo":     {reason: "it is what was written", events: []string{ours}},
+		"before":   {reason: "what was there is gone by now", events: []string{older, ours}},
+		"after":    {reason: "somebody wrote it since", events: []string{ours, others}, want: true},
+		"refused":  {reason: "somebody wrote it, and so ours was refused", events: []string{others}, fails: true, want: true},
+		"late":     {reason: "it was known when the write began", events: []string{older}, fails: true},
+		"deleted":  {reason: "it has to be made again", events: []string{ours, ""}, want: true},
+		"no event": {reason: "nothing happened", fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, object := range []string{"a", "target"} { // whatever the Secret is called
+				var ts targets
+				ts.put(request(object), manifest(object, "target"))
+				ts.wrote(request(object), older)
+				ts.begin(request(object))
+				for _, version := range tc.events {
+					if woken := ts.following(secret, version); len(woken) > 0 {
+						t.Errorf("%s: version %q wakes at once", tc.reason, version)
+					}
+				}
+				if got := ts.end(request(object), ours, !tc.fails); got != tc.want {
+					t.Errorf("%s: it is looked at again: %t, want %t", tc.reason, got, tc.want)
+				}
+				if woken := ts.following(secret, ours); (len(woken) > 0) != tc.fails {
+					t.Errorf("%s: the event of our write wakes %v afterwards", tc.reason, woken)
+				}
+			}
+		})
+	}
+}
+
+// TestSecretEvents: an event tells what the Secret is, not what it was.
+func TestSecretEvents(t *testing.T) {
+	at := func(version string, deleting bool) client.Object {
+		out := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "target", ResourceVersion: version}}
+		if deleting {
+			out.DeletionTimestamp = &metav1.Time{Time: time.Now()}
+		}
+		return out
+	}
+	for name, tc := range map[string]struct {
+		reason string
+		tell   func(handler.EventHandler, workqueue.TypedRateLimitingInterface[reconcile.Request])
+		want   int
+	}{
+		"Echo": {"it was another before, and is ours now", func(h handler.EventHandler, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			h.Update(t.Context(), ctrlevent.UpdateEvent{ObjectOld: at("1", false), ObjectNew: at("2", false)}, q)
+		}, 0},
+		"Changed": {"it was ours, and is another now", func(h handler.EventHandler, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			h.Update(t.Context(), ctrlevent.UpdateEvent{ObjectOld: at("2", false), ObjectNew: at("3", false)}, q)
+		}, 1},
+		"Deleting": {"it goes", func(h handler.EventHandler, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			h.Update(t.Context(), ctrlevent.UpdateEvent{ObjectOld: at("2", false), ObjectNew: at("2", true)}, q)
+		}, 1},
+		"Created": {"our own", func(h handler.EventHandler, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			h.Create(t.Context(), ctrlevent.CreateEvent{Object: at("2", false)}, q)
+		}, 0},
+		"Deleted": {"a watch that was broken tells it by the last version that it saw", func(h handler.EventHandler, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			h.Delete(t.Context(), ctrlevent.DeleteEvent{Object: at("2", false), DeleteStateUnknown: true}, q)
+		}, 1},
+	} {
+		r := &Reconciler{}
+		r.targets.put(request("a"), manifest("a", "target"))
+		r.targets.wrote(request("a"), "2")
+		q := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+		tc.tell(r.secrets(), q)
+		if n := q.Len(); n != tc.want {
+			t.Errorf("%s: %s: it wakes %d, want %d", name, tc.reason, n, tc.want)
+		}
+		q.ShutDown()
 	}
 }

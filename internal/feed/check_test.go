@@ -48,6 +48,13 @@ func (c counted) Check(ctx context.Context) error {
 	}
 }
 
+// lasts makes checks take so long.
+func (c *checker) lasts(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.takes = d
+}
+
 func (w *world) wantChecks(want int, reason string) {
 	w.t.Helper()
 	w.checker.mu.Lock()
@@ -141,7 +148,7 @@ func TestCheckFails(t *testing.T) {
 		w.check(operators(""), hour, backend.Unauthenticated, "it is still refused")
 		w.wantChecks(2, "a failure is not kept")
 		w.memory.Refuse("default", false)
-		w.checker.takes = hour
+		w.checker.lasts(hour)
 		before := time.Now()
 		w.check(operators(""), hour, backend.Unavailable, "it hangs")
 		if took := time.Since(before); took != 20*time.Second {
@@ -165,7 +172,7 @@ func TestCheckHeedsTheQuota(t *testing.T) {
 
 func TestChecksAtOnceAreOne(t *testing.T) {
 	in(t, memory.Options{}, Options{}, func(t *testing.T, w *world) {
-		w.checker.takes = time.Second
+		w.checker.lasts(time.Second)
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() { w.check(tenants("1", ""), 0, "", "it works") })
@@ -181,7 +188,7 @@ func TestChecksAtOnceAreOne(t *testing.T) {
 func TestCheckAndContexts(t *testing.T) {
 	in(t, memory.Options{}, Options{}, func(t *testing.T, w *world) {
 		w.sync(sub("a", 10*hour, "missing"))
-		w.checker.takes = 10 * time.Second
+		w.checker.lasts(10 * time.Second)
 		within := func(d time.Duration) error {
 			ctx, cancel := context.WithTimeout(t.Context(), d)
 			defer cancel()
@@ -237,7 +244,7 @@ func TestCheckLingers(t *testing.T) {
 func TestCheckHoldsTheLogin(t *testing.T) {
 	in(t, memory.Options{}, Options{}, func(t *testing.T, w *world) {
 		w.sync(sub("a", hour, "missing").through(tenants("1", "")))
-		w.checker.takes = 10 * time.Second
+		w.checker.lasts(10 * time.Second)
 		done := make(chan struct{})
 		go func() {
 			w.check(tenants("1", ""), hour, "", "it was not closed")

@@ -471,7 +471,7 @@ func TestDownForAnHour(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inFleet(t, memory.Options{Batch: 5, Parallel: 4, Rate: c.rate}, c.apart, func(t *testing.T, w *fleet) {
-				w.linger = 20 * time.Millisecond
+				w.lingers(20 * time.Millisecond)
 				down := []backend.Code{backend.Unavailable}
 				began := time.Now()
 				w.fault.begin(c.answer)

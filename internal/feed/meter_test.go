@@ -100,7 +100,7 @@ func TestSharedReads(t *testing.T) {
 func TestQueueWait(t *testing.T) {
 	metered(t, memory.Options{Parallel: 1, Batch: 1}, func(t *testing.T, w *world, n *notes) {
 		w.set("v", "a", "b", "c")
-		w.linger = 3 * time.Second
+		w.lingers(3 * time.Second)
 		w.follow(sub("a", hour, "a", "b"))
 		w.ask("a")
 		w.pass(10 * time.Second)

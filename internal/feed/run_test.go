@@ -61,7 +61,7 @@ func TestRunEnds(t *testing.T) {
 func TestRunWaitsForReads(t *testing.T) {
 	in(t, memory.Options{}, Options{}, func(t *testing.T, w *world) {
 		w.set("v", "p")
-		w.linger = 3 * time.Second
+		w.lingers(3 * time.Second)
 		w.follow(sub("a", hour, "p"))
 		w.ask("a")
 		synctest.Wait()

@@ -163,8 +163,18 @@ func (r recorder) Read(ctx context.Context, refs []backend.Ref) ([]backend.Resul
 	for _, gate := range gates {
 		<-gate
 	}
-	time.Sleep(r.w.linger) // virtual
+	r.w.mu.Lock()
+	linger := r.w.linger
+	r.w.mu.Unlock()
+	time.Sleep(linger) // virtual
 	return out, err
+}
+
+// lingers makes reads take so long after their end.
+func (w *world) lingers(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.linger = d
 }
 
 type lessor struct {

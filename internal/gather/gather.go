@@ -72,7 +72,7 @@ func (g Gatherer) Inputs(ctx context.Context, s spec.Spec, kinds Stores, known b
 	if in.Sources, in.SourcesChanged, err = g.sources(ctx, s); err != nil {
 		return spec.Inputs{}, err
 	}
-	in.Leftovers, err = g.leftovers(ctx, s.Target)
+	in.Leftovers, err = g.leftovers(ctx, s)
 	return in, err
 }
 
@@ -186,11 +186,12 @@ func later(t time.Time, meta metav1.ObjectMeta) time.Time {
 // OwnerIndex is the name of the index of Owners.
 const OwnerIndex = "lockstep/owner"
 
-// Owners indexes the metadata of Secrets by the label that says whose they are.
+// Owners indexes the metadata of Secrets by the label that says whose they are. Those
+// that are called as their object, which most are, are found without.
 func Owners(label string) client.IndexerFunc {
 	return func(o client.Object) []string {
 		value, ok := o.GetLabels()[label]
-		if !ok {
+		if owner := metav1.GetControllerOfNoCopy(o); !ok || owner != nil && owner.Name == o.GetName() {
 			return nil
 		}
 		return []string{label + "=" + value}
@@ -199,7 +200,8 @@ func Owners(label string) client.IndexerFunc {
 
 // leftovers finds the Secrets that carry the marks of the object under another
 // name than its target has now.
-func (g Gatherer) leftovers(ctx context.Context, t spec.Target) ([]spec.Secret, error) {
+func (g Gatherer) leftovers(ctx context.Context, s spec.Spec) ([]spec.Secret, error) {
+	t := s.Target
 	if t.Creation != spec.Owner || len(t.OwnerMarks) == 0 {
 		return nil, nil
 	}
@@ -220,7 +222,34 @@ func (g Gatherer) leftovers(ctx context.Context, t spec.Target) ([]spec.Secret, 
 			out = append(out, *value(&corev1.Secret{ObjectMeta: item.ObjectMeta}, t.Manager))
 		}
 	}
+	if g.Indexed && s.Object.Name != t.Name {
+		return g.namesake(ctx, s, out)
+	}
 	return out, nil
+}
+
+// namesake adds the Secret that is called as the object, if it carries its marks. The
+// cache knows whose it is, and not how it is marked.
+func (g Gatherer) namesake(ctx context.Context, s spec.Spec, out []spec.Secret) ([]spec.Secret, error) {
+	key := types.NamespacedName{Namespace: s.Target.Namespace, Name: s.Object.Name}
+	var meta metav1.PartialObjectMetadata
+	meta.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	if err := g.Cached.Get(ctx, key, &meta); err != nil {
+		return out, client.IgnoreNotFound(err)
+	}
+	if owner := metav1.GetControllerOfNoCopy(&meta); owner == nil || string(owner.UID) != s.Object.UID {
+		return out, nil
+	}
+	var obj corev1.Secret
+	if err := g.Live.Get(ctx, key, &obj); err != nil {
+		return out, client.IgnoreNotFound(err)
+	}
+	for label, value := range s.Target.OwnerMarks {
+		if obj.Labels[label] != value {
+			return out, nil
+		}
+	}
+	return append(out, *value(&obj, s.Target.Manager)), nil
 }
 
 // secret returns a Secret as a value, or nil when there is none.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -44,12 +45,14 @@ func newManager(t *testing.T) *manager {
 	return m
 }
 
-// rotate gives all secrets another generation.
-func (m *manager) rotate() {
+// rotate gives secrets another generation, all of them where none is named.
+func (m *manager) rotate(which ...int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := range m.generations {
-		m.generations[i]++
+		if len(which) == 0 || slices.Contains(which, i) {
+			m.generations[i]++
+		}
 	}
 }
 

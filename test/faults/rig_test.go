@@ -201,8 +201,10 @@ type gateway struct {
 	access *rest.Config
 
 	mu      sync.Mutex
-	written []string // what changed something, but for leases and events
-	leases  int      // requests about leases
+	written []string            // what changed something, but for leases and events
+	read    []string            // of single Secrets
+	hold    func(*http.Request) // keeps the answer to a write of a Secret back
+	leases  int                 // requests about leases
 	cut     cut
 	open    chan struct{} // closed while requests pass
 }
@@ -287,10 +289,18 @@ func (g *gateway) become(c cut) {
 
 func (g *gateway) note(r *http.Response) error {
 	g.mu.Lock()
+	hold := g.hold
+	g.mu.Unlock()
+	if hold != nil && r.Request.Method == http.MethodPut && strings.Contains(r.Request.URL.Path, "/secrets/") && r.StatusCode == http.StatusOK {
+		hold(r.Request)
+	}
+	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch path := r.Request.URL.Path; {
 	case strings.Contains(path, "/leases"):
 		g.leases++
+	case r.Request.Method == http.MethodGet && strings.Contains(path, "/secrets/o"):
+		g.read = append(g.read, r.Request.Method+" "+path)
 	case r.Request.Method != http.MethodGet && r.StatusCode < http.StatusMultipleChoices && !strings.HasSuffix(path, "/events"):
 		g.written = append(g.written, r.Request.Method+" "+path)
 	}
@@ -302,6 +312,21 @@ func (g *gateway) writes(since int) []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return append([]string(nil), g.written[since:]...)
+}
+
+// reads are the reads of single Secrets, likewise.
+func (g *gateway) reads(since int) []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return append([]string(nil), g.read[since:]...)
+}
+
+// holding keeps the answers to writes of Secrets back until a function returns; nil
+// is the end of that.
+func (g *gateway) holding(until func(*http.Request)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.hold = until
 }
 
 // election is how often the process asked about the lease.

@@ -45,6 +45,7 @@ type world struct {
 	secrets  map[string]held
 	ready    map[types.UID]bool
 	seen     map[string][2]int // the newest generations that a Secret had
+	events   map[string]int    // how often it was told what a Secret is
 	problems []string
 	changed  chan struct{} // holds one when something was seen
 }
@@ -68,7 +69,7 @@ func newWorld(t *testing.T, every string) *world {
 	must(t, err)
 	w := &world{
 		T: t, ns: "t-" + hex.EncodeToString(b), manager: newManager(t), every: every, objects: map[string]types.UID{}, deleted: map[types.UID]bool{},
-		secrets: map[string]held{}, ready: map[types.UID]bool{}, seen: map[string][2]int{}, changed: make(chan struct{}, 1),
+		secrets: map[string]held{}, ready: map[types.UID]bool{}, seen: map[string][2]int{}, events: map[string]int{}, changed: make(chan struct{}, 1),
 	}
 	ctx := t.Context()
 	must(t, shared.plane.CreateNamespace(ctx, w.ns, nil))
@@ -175,6 +176,7 @@ func (w *world) saw(kind watch.EventType, s *corev1.Secret) {
 		}
 		return
 	}
+	w.events[s.Name]++
 	number, _ := strconv.Atoi(s.Name[1:])
 	now, err := w.generations(number, s.Data)
 	if err != nil {

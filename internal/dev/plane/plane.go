@@ -78,7 +78,10 @@ func start(flags map[string]string) (*Plane, error) {
 	if _, err := os.Stat(filepath.Join(dir, "kube-apiserver")); err != nil {
 		return nil, fmt.Errorf("there is no control plane in %s: run make control-plane", dir)
 	}
-	env := &envtest.Environment{BinaryAssetsDirectory: dir, ControlPlaneStopTimeout: 20 * time.Second}
+	env := &envtest.Environment{
+		BinaryAssetsDirectory: dir, ControlPlaneStopTimeout: 20 * time.Second,
+		ControlPlaneStartTimeout: 3 * time.Minute, // as long as a busy machine takes
+	}
 	env.ControlPlane.Etcd = &envtest.Etcd{}
 	env.ControlPlane.Etcd.Configure().Append("unsafe-no-fsync")
 	for name, value := range flags {
