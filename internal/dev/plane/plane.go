@@ -59,6 +59,10 @@ func Binaries() string {
 // the file that it writes.
 type Audit struct{ Policy, Log string }
 
+// patience is how long a step may take before it has failed. It is no measure of
+// speed: the machine may be busy with compilers.
+const patience = 5 * time.Minute
+
 // Start starts etcd and kube-apiserver with nothing in it. It takes some
 // seconds.
 func Start() (*Plane, error) { return start(nil) }
@@ -78,10 +82,7 @@ func start(flags map[string]string) (*Plane, error) {
 	if _, err := os.Stat(filepath.Join(dir, "kube-apiserver")); err != nil {
 		return nil, fmt.Errorf("there is no control plane in %s: run make control-plane", dir)
 	}
-	env := &envtest.Environment{
-		BinaryAssetsDirectory: dir, ControlPlaneStopTimeout: 20 * time.Second,
-		ControlPlaneStartTimeout: 3 * time.Minute, // as long as a busy machine takes
-	}
+	env := &envtest.Environment{BinaryAssetsDirectory: dir, ControlPlaneStartTimeout: patience, ControlPlaneStopTimeout: patience}
 	env.ControlPlane.Etcd = &envtest.Etcd{}
 	env.ControlPlane.Etcd.Configure().Append("unsafe-no-fsync")
 	for name, value := range flags {
@@ -122,7 +123,7 @@ func (p *Plane) InstallCRDs(files fs.FS, pattern string) error {
 		}
 		crds = append(crds, crd)
 	}
-	_, err = envtest.InstallCRDs(p.Admin, envtest.CRDInstallOptions{CRDs: crds})
+	_, err = envtest.InstallCRDs(p.Admin, envtest.CRDInstallOptions{CRDs: crds, MaxTime: patience})
 	return err
 }
 
