@@ -18,6 +18,9 @@ import (
 // targets remembers what the controller needs to know of the objects it looks
 // after in order to be woken rightly.
 type targets struct {
+	// orphans says that the Secrets of orphans wake them too.
+	orphans bool
+
 	mu       sync.Mutex
 	objects  map[reconcile.Request]*target
 	bySecret map[types.NamespacedName][]reconcile.Request // most have one
@@ -41,6 +44,7 @@ type target struct {
 	plan     plan.Plan // what is followed, with what its listings yielded
 	forced   string    // the last sync that a person asked for
 	failures int
+	mended   bool // the Secret was restored, and not synced since
 
 	// before and after are the object as the cache had it when its status was
 	// written, and as the API server has it since.
@@ -72,7 +76,7 @@ func (t *targets) put(req reconcile.Request, s spec.Spec) (known bool) {
 	if o.secret != secret {
 		o.secret, o.version = secret, ""
 	}
-	o.orphan = s.Target.Creation == spec.Orphan
+	o.orphan = s.Target.Creation == spec.Orphan && !t.orphans
 	o.stores = o.stores[:0]
 	for _, e := range s.Entries {
 		if !slices.Contains(o.stores, e.Store) {
@@ -299,7 +303,7 @@ func (t *targets) succeeded(req reconcile.Request) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if o := t.objects[req]; o != nil {
-		o.failures = 0
+		o.failures, o.mended = 0, false
 	}
 }
 
