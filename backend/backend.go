@@ -34,6 +34,9 @@ type Backend struct {
 	Watcher   Watcher
 	Lessor    Lessor
 	Limits    Limits
+	// Scout is nil where reading changes nothing of what the store holds. It is
+	// no capability, for what can be done does not depend on it.
+	Scout Scout
 	// Partial says that listings leave out what the login may not read. Then
 	// nothing is proven by what a Finder does not yield.
 	Partial bool

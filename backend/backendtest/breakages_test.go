@@ -187,6 +187,20 @@ var readBreakages = map[string]breakage{
 		open:   answering(func(r *backend.Result) { r.Secret.ReadMutates = false }),
 		want:   []string{"read/mutating", "lease/own", "lease/renew", "lease/revoke"},
 	},
+	"scouts nothing": {
+		reason: "who only looks changes a secret",
+		open:   part(func(b *backend.Backend) { b.Scout = nil }),
+		want:   []string{"read/mutating", "lease/own"},
+	},
+	"scouts too much": {
+		reason: "who only looks sees nothing",
+		open: part(func(b *backend.Backend) {
+			b.Scout = scoutFunc(func(_ context.Context, refs []backend.Ref) ([]error, error) {
+				return slices.Repeat([]error{backend.Untouched(backend.Ref{}, "")}, len(refs)), nil
+			})
+		}),
+		want: []string{"read/mutating"},
+	},
 }
 
 var versionBreakages = map[string]breakage{

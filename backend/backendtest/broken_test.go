@@ -47,6 +47,7 @@ type (
 	probeFunc    func(context.Context, []backend.Ref) ([]string, error)
 	versionsFunc func(context.Context, backend.Ref) iter.Seq2[backend.Version, error]
 	watchFunc    func(context.Context, func(backend.Ref)) error
+	scoutFunc    func(context.Context, []backend.Ref) ([]error, error)
 )
 
 func (f readFunc) Read(ctx context.Context, refs []backend.Ref) ([]backend.Result, error) {
@@ -66,6 +67,10 @@ func (f versionsFunc) Versions(ctx context.Context, r backend.Ref) iter.Seq2[bac
 }
 
 func (f watchFunc) Watch(ctx context.Context, notify func(backend.Ref)) error { return f(ctx, notify) }
+
+func (f scoutFunc) Scout(ctx context.Context, refs []backend.Ref) ([]error, error) {
+	return f(ctx, refs)
+}
 
 // reading breaks Read.
 func reading(f func(context.Context, []backend.Ref, readFunc) ([]backend.Result, error)) func(backend.Open) backend.Open {

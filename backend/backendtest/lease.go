@@ -40,6 +40,9 @@ func leaseOwn(ctx context.Context, h Harness) error {
 	if err != nil {
 		return err
 	}
+	if err := h.scouts(ctx, h.LeaseRef, true); err != nil {
+		return err
+	}
 	owned := h.LeaseRef
 	owned.Owner = "one"
 	out, err := h.Backend.Reader.Read(ctx, []backend.Ref{owned})

@@ -203,6 +203,21 @@ func readConcurrent(ctx context.Context, h Harness) error {
 	return errors.Join(errs...)
 }
 
+// scouts: what a read would change is known before it is read.
+func (h Harness) scouts(ctx context.Context, ref backend.Ref, mutates bool) error {
+	told := make([]error, 1)
+	if s := h.Backend.Scout; s != nil {
+		var err error
+		if told, err = s.Scout(ctx, []backend.Ref{ref}); err != nil || len(told) != 1 {
+			return fmt.Errorf("%s: a Scout with %d answers to one question: %w", ref, len(told), err)
+		}
+	}
+	if untouched := errors.Is(told[0], backend.ErrUntouched); untouched != mutates || !untouched && told[0] != nil {
+		return fmt.Errorf("%s: the Scout says %v, and reading changes it: %t", ref, told[0], mutates)
+	}
+	return nil
+}
+
 // readMutating: a secret that reading changes is marked, and no other is.
 func readMutating(ctx context.Context, h Harness) error {
 	for ref, want := range map[backend.Ref]bool{
@@ -215,6 +230,9 @@ func readMutating(ctx context.Context, h Harness) error {
 		}
 		if s.ReadMutates != want {
 			return fmt.Errorf("%s: ReadMutates is %t, want %t", ref, s.ReadMutates, want)
+		}
+		if err := h.scouts(ctx, ref, want); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -294,6 +294,7 @@ func Open(ctx context.Context, cfg backend.Config, creds backend.Credentials, cl
 		Prober:    &prober{api: a},
 		Versioner: &versioner{a},
 		Writer:    &writer{a},
+		Scout:     &scout{a},
 		Limits:    backend.Limits{Batch: 1, Parallel: parallel, Rate: c.rate, Payload: payload},
 		Partial:   true, // a list has what the login may see
 		Close: func() error {

@@ -59,6 +59,7 @@ func (m *Memory) Open(ctx context.Context, cfg backend.Config, creds backend.Cre
 		Writer:    s,
 		Watcher:   s,
 		Lessor:    s,
+		Scout:     s,
 		Limits: backend.Limits{
 			Batch:    n.options.Batch,
 			Parallel: n.options.Parallel,

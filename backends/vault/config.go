@@ -321,6 +321,7 @@ func (c *config) identity(cfg backend.Config, m method, l logins) backend.Identi
 func (a *api) backend(client *http.Client, writes bool) backend.Backend {
 	b := backend.Backend{
 		Reader:  &reader{a},
+		Scout:   &scout{a},
 		Checker: &checker{a},
 		Finder:  &finder{a},
 		Watcher: &watcher{a},

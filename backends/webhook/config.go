@@ -166,6 +166,7 @@ func (o opener) open(ctx context.Context, cfg backend.Config, creds backend.Cred
 	h.client = confined(client)
 	b := backend.Backend{
 		Reader: &reader{h},
+		Scout:  &scout{h},
 		Limits: backend.Limits{Batch: 1, Parallel: parallel, Payload: maxAnswer},
 		Close:  func() error { client.CloseIdleConnections(); return nil },
 	}

@@ -81,9 +81,13 @@ func (s shell) controller() *cobra.Command {
 	f.StringSliceVar(&cfg.Namespaces, "namespaces", nil, "namespaces to look after; all when empty (default $WATCHED_NAMESPACES)")
 	f.StringSliceVar(&cfg.Dialects, "dialects", []string{config.KES}, "dialects of manifests to serve: kes, eso")
 	f.StringVar(&cfg.MetricsAddress, "metrics-bind-address", ":8080", "address of the metrics; 0 turns them off")
+	f.BoolVar(&cfg.MetricsSecure, "metrics-secure", false, "serve the metrics by TLS, and only to whom RBAC allows to get the nonResourceURL /metrics")
+	f.StringVar(&cfg.MetricsCertDir, "metrics-cert-dir", "", "folder with tls.crt and tls.key of the metrics; a certificate is made at each start when empty")
 	f.StringVar(&cfg.HealthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 turns them off")
 	f.BoolVar(&cfg.LeaderElect, "leader-elect", true, "let only one of several replicas work")
 	f.StringVar(&cfg.LeaderElectionNamespace, "leader-election-namespace", "", "namespace of the lease; the pod's own when empty")
+	f.BoolVar(&cfg.Shadow, "shadow", false, "write nothing, and report what would be written at /shadow of the metrics; see lockstep shadow-report")
+	f.BoolVar(&cfg.Pause, "pause", false, "read nothing from stores and write nothing, until it is started without")
 	f.StringVar(&cfg.Adopt, "adopt", string(diff.AdoptMerge), "what becomes of foreign keys in a Secret that is taken over: merge keeps them, replace does not")
 	f.StringVar(&cfg.Class, "controller-class", "default", "class of the ESO stores to look after; stores without a class are looked after by all")
 	f.StringSliceVar(&permit, "permit-addresses", nil,

@@ -29,8 +29,8 @@ type shell struct {
 // errShown ends a command that told already what went wrong.
 var errShown = errors.New("shown")
 
-// Run runs one command line and returns the exit code: 0 when all is well, 1
-// when not.
+// Run runs one command line and returns the exit code: 0 when all is well, and
+// when not, 1 or what the command says.
 func Run(ctx context.Context, args, environ []string, in io.Reader, out, err io.Writer) int {
 	s := shell{env: config.Parse(environ), in: in, out: out, err: err}
 	root := &cobra.Command{
@@ -45,13 +45,16 @@ func Run(ctx context.Context, args, environ []string, in io.Reader, out, err io.
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(err)
-	root.AddCommand(s.controller(), s.render(), s.crds(), s.dev(), s.version())
+	root.AddCommand(s.controller(), s.shadowReport(), s.render(), s.crds(), s.dev(), s.version())
 	failure := root.ExecuteContext(ctx)
 	switch {
 	case failure == nil:
 		return 0
 	case !errors.Is(failure, errShown):
 		_, _ = fmt.Fprintf(err, "lockstep: %v\n", failure)
+	}
+	if c := (coded{}); errors.As(failure, &c) {
+		return c.code
 	}
 	return 1
 }

@@ -25,6 +25,8 @@ import (
 
 const (
 	leaseName = "lockstep-controller"
+	// shadowLeaseName lets an instance that only looks run beside one that works.
+	shadowLeaseName = "lockstep-controller-shadow"
 	// RenewDeadline is controller-runtime's, and five seconds shorter than a lease
 	// lasts. It is also for how long after a renewal writes may leave.
 	RenewDeadline = 10 * time.Second
@@ -45,7 +47,7 @@ type Lease struct {
 
 // NewLease makes the lock. It has a client of its own, whose requests are not
 // fenced, and tells no events.
-func NewLease(kube *rest.Config, namespace string) (*Lease, error) {
+func NewLease(kube *rest.Config, namespace string, shadow bool) (*Lease, error) {
 	if namespace == "" {
 		text, err := os.ReadFile(podNamespace)
 		if err != nil {
@@ -57,8 +59,12 @@ func NewLease(kube *rest.Config, namespace string) (*Lease, error) {
 	if err != nil {
 		return nil, fmt.Errorf("name this replica: %w", err)
 	}
+	name := leaseName
+	if shadow {
+		name = shadowLeaseName
+	}
 	id := resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())}
-	lock, err := resourcelock.NewFromKubeconfig(resourcelock.LeasesResourceLock, namespace, leaseName, id, kube, RenewDeadline)
+	lock, err := resourcelock.NewFromKubeconfig(resourcelock.LeasesResourceLock, namespace, name, id, kube, RenewDeadline)
 	if err != nil {
 		return nil, fmt.Errorf("make the lock of the leader: %w", err)
 	}

@@ -27,14 +27,21 @@ var Dialects = []string{KES, ESO}
 
 // Controller is the configuration of the controller.
 type Controller struct {
-	Kubeconfig              string
-	Namespaces              []string // empty means all
-	Dialects                []string
-	MetricsAddress          string
-	HealthAddress           string
+	Kubeconfig     string
+	Namespaces     []string // empty means all
+	Dialects       []string
+	MetricsAddress string
+	HealthAddress  string
+	// MetricsSecure serves the metrics by TLS, and to whom RBAC lets get them.
+	MetricsSecure bool
+	// MetricsCertDir has tls.crt and tls.key for that; one is made when it is empty.
+	MetricsCertDir          string
 	LeaderElect             bool
 	LeaderElectionNamespace string
 	Adopt                   string
+	// Shadow reports what would be done, and does nothing of it. Pause does not
+	// even look.
+	Shadow, Pause bool
 	// Class is the controller class of ESO stores to look after.
 	Class string
 	// PermitAddresses are those that tenants' stores may connect to although
@@ -66,6 +73,12 @@ func (c Controller) Validate() error {
 	}
 	if c.MissingLimit < 0 || c.MissingLimit > 100 {
 		return fmt.Errorf("--missing-limit: %d is not a number of percent from 1 to 100", c.MissingLimit)
+	}
+	if c.Shadow && c.Pause {
+		return fmt.Errorf("--shadow and --pause: use one of them; what is paused reports nothing")
+	}
+	if c.MetricsCertDir != "" && !c.MetricsSecure {
+		return fmt.Errorf("--metrics-cert-dir: certificates are of use with --metrics-secure only")
 	}
 	if slices.Contains(c.Namespaces, "") {
 		return fmt.Errorf("--namespaces: an empty name in the list; for all namespaces leave the flag out")

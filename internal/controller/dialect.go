@@ -51,6 +51,11 @@ type Dialect struct {
 	// Report returns the object with the status to show, or nil when it shows
 	// that already.
 	Report func(client.Object, outcome.Outcome, time.Time) client.Object
+	// Paused reports whether the status says that the object is paused.
+	Paused func(client.Object) bool
+	// Pause returns the object with a status that says what pauses it, or with ""
+	// that nothing does any more, or nil when it says that already.
+	Pause func(obj client.Object, by string, now time.Time) client.Object
 	// OwnerLabel is the label that Secrets have which belong to an object.
 	// Optional.
 	OwnerLabel string
@@ -74,6 +79,9 @@ type Store struct {
 	Every func(client.Object) time.Duration
 	// Release is as for objects.
 	Release func(client.Object) client.Object
+	// Paused and Pause are as for objects.
+	Paused func(client.Object) bool
+	Pause  func(obj client.Object, by string, now time.Time) client.Object
 	// Report returns the store with the status to show after a check, or nil.
 	Report func(obj client.Object, issue *spec.Issue, checked feed.Checked, err error, now time.Time) client.Object
 }
@@ -107,6 +115,17 @@ func KES(set kes.Settings) Dialect {
 		Synced:      func(o client.Object) bool { return kes.Synced(as(o)) },
 		RefreshedAt: func(o client.Object) time.Time { return kes.SyncedAt(as(o)) },
 		Held:        func(o client.Object) map[string]string { return as(o).Status.Versions },
+		Paused:      func(o client.Object) bool { return kes.Paused(as(o)) },
+		Pause: func(o client.Object, by string, _ time.Time) client.Object {
+			es := as(o)
+			status := kes.Pause(es, by)
+			if kes.SameStatus(status, es.Status) {
+				return nil
+			}
+			next := es.DeepCopy()
+			next.Status = status
+			return next
+		},
 		Report: func(o client.Object, out outcome.Outcome, now time.Time) client.Object {
 			es := as(o)
 			status := kes.Status(es, out, now)

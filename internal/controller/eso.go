@@ -40,6 +40,17 @@ func ESO(set eso.Settings) Dialect {
 		Held:        func(o client.Object) map[string]string { return as(o).Status.Versions },
 		Forced:      func(o client.Object) string { return eso.Forced(as(o)) },
 		Release:     released,
+		Paused:      func(o client.Object) bool { return eso.Paused(as(o).Status.Conditions) },
+		Pause: func(o client.Object, by string, now time.Time) client.Object {
+			es := as(o)
+			conditions := eso.Pause(es.Status.Conditions, by, now)
+			if eso.SameConditions(conditions, es.Status.Conditions) {
+				return nil
+			}
+			next := es.DeepCopy()
+			next.Status.Conditions = conditions
+			return next
+		},
 		Report: func(o client.Object, out outcome.Outcome, now time.Time) client.Object {
 			es := as(o)
 			status := eso.Status(es, out, now)
@@ -98,6 +109,17 @@ func esoStore(kind string, set eso.Settings) Store {
 			return every
 		},
 		Release: released,
+		Paused:  func(o client.Object) bool { return eso.Paused(parts(o).status.Conditions) },
+		Pause: func(o client.Object, by string, now time.Time) client.Object {
+			old := parts(o).status
+			conditions := eso.Pause(old.Conditions, by, now)
+			if eso.SameConditions(conditions, old.Conditions) {
+				return nil
+			}
+			next, _ := o.DeepCopyObject().(client.Object)
+			parts(next).status.Conditions = conditions
+			return next
+		},
 		Report: func(o client.Object, issue *spec.Issue, checked feed.Checked, err error, now time.Time) client.Object {
 			old := parts(o).status
 			status := eso.StoreStatus(*old, issue, checked.Can, checked.Held, err, now)

@@ -27,6 +27,7 @@ import (
 	"github.com/lockstep-secrets/lockstep/internal/outcome"
 	"github.com/lockstep-secrets/lockstep/internal/plan"
 	"github.com/lockstep-secrets/lockstep/internal/render"
+	"github.com/lockstep-secrets/lockstep/internal/shadow"
 	"github.com/lockstep-secrets/lockstep/internal/spec"
 )
 
@@ -43,6 +44,8 @@ type Reconciler struct {
 	// Heartbeat is how old the time in the status of an object may be that is in
 	// sync; 0 means that it changes with the object only.
 	Heartbeat time.Duration
+	// Shadow is told what would be done, in place of doing it; nil is the usual.
+	Shadow *shadow.Report
 
 	targets targets
 	wake    func(reconcile.Request)
@@ -84,16 +87,26 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if r.Dialect.Permit != nil {
 		s.Issues = append(s.Issues, r.Dialect.Permit(obj, in.Namespace)...)
 	}
+	if by := spec.PausedBy(obj.GetAnnotations(), s.Entries, in.Stores); by != "" {
+		return reconcile.Result{}, r.pause(ctx, req, s, obj, by)
+	}
+	if in, err = r.mend(ctx, req, s, in); err != nil {
+		return reconcile.Result{}, err
+	}
 	p := plan.Build(s, in, r.Drivers)
 	facts := outcome.Facts{
-		Issues: p.Issues, Synced: r.Dialect.Synced(obj) && stands(s, in.Current), Every: s.Refresh.Every, Held: r.Dialect.Held(obj),
+		Issues: p.Issues, Every: s.Refresh.Every, Held: r.Dialect.Held(obj),
+		Synced: r.Dialect.Synced(obj) && stands(s, in.Current) && !r.targets.mended(req),
+	}
+	if r.Shadow != nil {
+		return r.foresee(ctx, req, s, in, p, obj, facts)
 	}
 	if len(p.Issues) > 0 {
 		r.Feed.Suspend(s.Object.ID())
 		return r.finish(ctx, req, s, obj, facts)
 	}
 	r.follow(ctx, s, in, r.targets.expanded(req, p), facts.Held, facts.Synced)
-	if facts.Synced && r.rests(req, s, in, obj, known) {
+	if facts.Synced && r.rests(req, s, in, obj, r.familiar(known, s, obj)) {
 		r.targets.saw(req, in.Current)
 		return reconcile.Result{RequeueAfter: r.look(s)}, nil
 	}
@@ -129,7 +142,7 @@ func (r *Reconciler) rests(req reconcile.Request, s spec.Spec, in spec.Inputs, o
 // release takes away from an object that is being deleted what nobody else
 // would.
 func (r *Reconciler) release(ctx context.Context, obj client.Object) error {
-	if r.Dialect.Release == nil {
+	if r.Dialect.Release == nil || r.Shadow != nil {
 		return nil
 	}
 	after := r.Dialect.Release(obj)
@@ -217,7 +230,8 @@ var errChanged = errors.New("the object or a store of it changed meanwhile")
 // gone or mean another place, and a namespace may have lost its label.
 func (r *Reconciler) stillAllowed(ctx context.Context, req reconcile.Request, s spec.Spec, read map[spec.StoreKey]spec.Store) (*spec.Issue, error) {
 	obj := r.Dialect.New()
-	if err := r.Objects.Get(ctx, req.NamespacedName, obj); err != nil || string(obj.GetUID()) != s.Object.UID || obj.GetGeneration() != s.Object.Generation {
+	if err := r.Objects.Get(ctx, req.NamespacedName, obj); err != nil || string(obj.GetUID()) != s.Object.UID ||
+		obj.GetGeneration() != s.Object.Generation || spec.Paused(obj.GetAnnotations()) != "" {
 		return nil, errors.Join(errChanged, client.IgnoreNotFound(err))
 	}
 	kinds := r.Dialect.Kinds()
@@ -235,7 +249,7 @@ func (r *Reconciler) stillAllowed(ctx context.Context, req reconcile.Request, s 
 			return &spec.Issue{Where: e.Where, Store: e.Store, Code: backend.InvalidRef, Message: e.Store.String() + " does not exist"}, nil
 		case store.Issue != nil:
 			return &spec.Issue{Where: e.Where, Store: e.Store, Code: store.Issue.Code, Message: store.Issue.Message}, nil
-		case store.Revision != read[e.Store].Revision:
+		case store.Revision != read[e.Store].Revision, store.Paused != "":
 			return nil, errChanged
 		}
 	}
@@ -247,7 +261,7 @@ func (r *Reconciler) finish(ctx context.Context, req reconcile.Request, s spec.S
 	out := outcome.Decide(facts)
 	now := time.Now()
 	beat := r.beat(obj, &out, facts, now)
-	after := r.Dialect.Report(obj, out, now)
+	after := r.resumed(obj, r.Dialect.Report(obj, out, now), now)
 	if after != nil {
 		if err := r.Writer.Status(ctx, obj, after); err != nil {
 			return reconcile.Result{}, fmt.Errorf("write status: %w", err)
@@ -301,6 +315,7 @@ func sooner(a, b time.Duration) time.Duration {
 func (r *Reconciler) forget(req reconcile.Request, end func(spec.ID)) {
 	if id, ok := r.targets.remove(req); ok {
 		end(id)
+		r.Shadow.Drop(id)
 	}
 }
 
@@ -308,6 +323,7 @@ func (r *Reconciler) forget(req reconcile.Request, end func(spec.ID)) {
 func (r *Reconciler) suspend(req reconcile.Request) {
 	if id, ok := r.targets.known(req); ok {
 		r.Feed.Suspend(id)
+		r.Shadow.Drop(id)
 	}
 }
 

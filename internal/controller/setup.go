@@ -6,12 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,10 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	ctrlevent "sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
-	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
-	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	rawsource "sigs.k8s.io/controller-runtime/pkg/source"
@@ -41,6 +36,7 @@ import (
 	"github.com/lockstep-secrets/lockstep/internal/feed"
 	"github.com/lockstep-secrets/lockstep/internal/gather"
 	"github.com/lockstep-secrets/lockstep/internal/metrics"
+	"github.com/lockstep-secrets/lockstep/internal/shadow"
 	"github.com/lockstep-secrets/lockstep/internal/spec"
 )
 
@@ -52,13 +48,26 @@ const workers = 50
 func Run(ctx context.Context, cfg config.Controller, kube *rest.Config, dialects []Dialect, drivers spec.Drivers, log logr.Logger) error {
 	w := &watch{waker: &waker{}}
 	m := metrics.New(func() []feed.StoreStats { return w.feed.Stats() })
+	srv := &served{own: []prometheus.Collector{m, metrics.Paused(cfg.Pause)}}
+	if cfg.Shadow {
+		w.shadow, drivers = shadow.NewReport(), shadow.Drivers(drivers)
+		srv.report = w.shadow
+		srv.own = append(srv.own, metrics.Shadow(w.shadow))
+	}
 	w.feed = feed.New(feed.Options{
 		Drivers: drivers, Wake: w.waker.wake, Tell: w.waker.tell, Network: feed.Network{Permit: cfg.PermitAddresses}, Meter: m,
 		Breaker: feed.Breaker{Percent: cfg.MissingLimit},
 	})
-	mgr, err := newManager(cfg, kube, m, log, ownerLabels(dialects)...)
+	mgr, err := newManager(cfg, kube, srv, log, ownerLabels(dialects)...)
 	if err != nil {
 		return err
+	}
+	if err := addProbes(mgr, w.feed); err != nil {
+		return err
+	}
+	if cfg.Pause {
+		log.Info("Paused: nothing is read and nothing is written")
+		return mgr.Start(ctx)
 	}
 	tokens, err := gather.NewTokenRequests(mgr.GetConfig())
 	if err != nil {
@@ -69,8 +78,10 @@ func Run(ctx context.Context, cfg config.Controller, kube *rest.Config, dialects
 		gatherer: gather.Gatherer{
 			Live: mgr.GetAPIReader(), Cached: mgr.GetCache(), Indexed: true, Tokens: tokens, Scoped: len(cfg.Namespaces) > 0,
 		},
-		events:    cluster.Events{Recorder: mgr.GetEventRecorder("lockstep")},
 		heartbeat: cfg.Heartbeat,
+	}
+	if !cfg.Shadow {
+		s.events = cluster.Events{Recorder: mgr.GetEventRecorder("lockstep")}
 	}
 	stores := false
 	for _, d := range dialects {
@@ -86,6 +97,7 @@ func Run(ctx context.Context, cfg config.Controller, kube *rest.Config, dialects
 	}
 	f := w.feed
 	err = mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
+		w.shadow.Lead()
 		f.Run(ctx)
 		return nil
 	}))
@@ -122,8 +134,9 @@ func (s shared) serve(ctx context.Context, d Dialect) error {
 		Gatherer: s.gatherer,
 		Writer:   cluster.Writer{Client: s.mgr.GetClient()},
 		Events:   s.events,
-		Feed:     s.watch.feed, Heartbeat: s.heartbeat,
+		Feed:     s.watch.feed, Heartbeat: s.heartbeat, Shadow: s.watch.shadow,
 	}
+	r.targets.orphans = r.Shadow != nil // what others write is what is looked for
 	s.watch.reconcilers = append(s.watch.reconcilers, r)
 	if err := r.setup(s.mgr, s.watch.waker, s.everywhere); err != nil {
 		return err
@@ -131,6 +144,7 @@ func (s shared) serve(ctx context.Context, d Dialect) error {
 	for _, kind := range d.Stores {
 		sr := &StoreReconciler{
 			Store: kind, Objects: r.Objects, Gatherer: r.Gatherer, Feed: r.Feed, Writer: r.Writer, Events: r.Events,
+			Shadow: r.Shadow != nil,
 		}
 		s.watch.stores = append(s.watch.stores, sr)
 		if err := sr.setup(s.mgr, s.watch.waker); err != nil {
@@ -150,17 +164,21 @@ func ownerLabels(dialects []Dialect) (out []string) {
 	return out
 }
 
-func newManager(cfg config.Controller, kube *rest.Config, m *metrics.Metrics, log logr.Logger, owners ...string) (ctrl.Manager, error) {
+func newManager(cfg config.Controller, kube *rest.Config, srv *served, log logr.Logger, owners ...string) (ctrl.Manager, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(corev1.AddToScheme(scheme), kesv1.AddToScheme(scheme), esv1.AddToScheme(scheme)); err != nil {
 		return nil, fmt.Errorf("build scheme: %w", err)
 	}
 	kube = rest.CopyConfig(kube)
 	kube.QPS = -1 // API priority and fairness does that job
+	serving, err := srv.options(cfg, rest.CopyConfig(kube))
+	if err != nil {
+		return nil, err
+	}
 	opts := ctrl.Options{
 		Scheme:                        scheme,
 		Logger:                        log,
-		Metrics:                       server.Options{BindAddress: cfg.MetricsAddress, FilterProvider: along(m)},
+		Metrics:                       serving,
 		HealthProbeBindAddress:        cfg.HealthAddress,
 		LeaderElection:                cfg.LeaderElect,
 		LeaderElectionReleaseOnCancel: true,
@@ -177,42 +195,21 @@ func newManager(cfg config.Controller, kube *rest.Config, m *metrics.Metrics, lo
 		}
 	}
 	if cfg.LeaderElect {
-		lock, err := cluster.NewLease(kube, cfg.LeaderElectionNamespace)
+		lock, err := cluster.NewLease(kube, cfg.LeaderElectionNamespace, cfg.Shadow)
 		if err != nil {
 			return nil, err
 		}
 		opts.LeaderElectionResourceLockInterface = lock
 		kube.Wrap(lock.Fence)
 	}
+	if cfg.Shadow || cfg.Pause {
+		kube.Wrap(cluster.ReadOnly)
+	}
 	mgr, err := ctrl.NewManager(kube, opts)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the cluster: %w", err)
 	}
-	synced := func(r *http.Request) error {
-		ctx, cancel := context.WithTimeout(r.Context(), 500*time.Millisecond)
-		defer cancel()
-		if !mgr.GetCache().WaitForCacheSync(ctx) {
-			return errors.New("caches are not synced")
-		}
-		return nil
-	}
-	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("caches", synced)); err != nil {
-		return nil, err
-	}
 	return mgr, nil
-}
-
-// along serves our metrics beside those of the library, whose registry belongs
-// to the process and not to this controller.
-func along(m *metrics.Metrics) func(*rest.Config, *http.Client) (server.Filter, error) {
-	return func(*rest.Config, *http.Client) (server.Filter, error) {
-		own := prometheus.NewRegistry()
-		if err := own.Register(m); err != nil {
-			return nil, err
-		}
-		all := promhttp.HandlerFor(prometheus.Gatherers{ctrlmetrics.Registry, own}, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError})
-		return func(logr.Logger, http.Handler) (http.Handler, error) { return all, nil }, nil
-	}
 }
 
 // setup says what wakes an object: itself, its Secret, its stores, its
@@ -252,14 +249,14 @@ func (r *Reconciler) setup(mgr ctrl.Manager, w *waker, everywhere bool) error {
 	}
 	for _, kind := range r.Dialect.Stores {
 		b = b.Watches(kind.New(), handler.EnqueueRequestsFromMapFunc(r.byStore(kind.Kind)),
-			builder.WithPredicates(predicate.GenerationChangedPredicate{}))
+			builder.WithPredicates(predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, pauses())))
 	}
 	return b.Complete(r)
 }
 
 // changes are those of an object that it is looked at for. The others are noted.
 func (r *Reconciler) changes() predicate.Predicate {
-	var out predicate.Predicate = predicate.GenerationChangedPredicate{}
+	out := predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, pauses())
 	if r.Dialect.Marks {
 		out = predicate.Or(out, predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{})
 	}

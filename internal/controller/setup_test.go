@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/lockstep-secrets/lockstep/internal/feed"
 	"github.com/lockstep-secrets/lockstep/internal/metrics"
@@ -19,7 +20,7 @@ import (
 func TestMetricsAreServed(t *testing.T) {
 	scrape := func(m *metrics.Metrics) string {
 		t.Helper()
-		filter, err := along(m)(nil, nil)
+		filter, err := (&served{own: []prometheus.Collector{m}}).provide(nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,6 +29,7 @@ type StoreReconciler struct {
 	Feed     *feed.Feed
 	Writer   cluster.Writer
 	Events   cluster.Events
+	Shadow   bool // nothing is written
 
 	deps deps
 }
@@ -79,12 +80,15 @@ func (r *StoreReconciler) Reconcile(ctx context.Context, req reconcile.Request) 
 	case err != nil:
 		return reconcile.Result{}, err
 	case obj.GetDeletionTimestamp() != nil:
-		if after := r.Store.Release(obj); after != nil {
+		if after := r.Store.Release(obj); after != nil && !r.Shadow {
 			return reconcile.Result{}, r.Writer.Object(ctx, obj, after)
 		}
 		return reconcile.Result{}, nil
 	case !r.Store.Managed(obj):
 		return reconcile.Result{}, nil
+	}
+	if by := spec.Paused(obj.GetAnnotations()); by != "" {
+		return reconcile.Result{}, r.show(ctx, obj, r.Store.Pause(obj, "paused by "+by, time.Now()))
 	}
 	store, every := r.Store.Unbound(obj), r.Store.Every(obj)
 	if store.Issue != nil {
@@ -104,12 +108,20 @@ func (r *StoreReconciler) key(req reconcile.Request) spec.StoreKey {
 
 // report shows what a check said.
 func (r *StoreReconciler) report(ctx context.Context, obj client.Object, issue *spec.Issue, checked feed.Checked, failure error) error {
-	after := r.Store.Report(obj, issue, checked, failure, time.Now())
-	if after == nil {
+	now := time.Now()
+	after := r.Store.Report(obj, issue, checked, failure, now)
+	latest := after
+	if latest == nil {
+		latest = obj
+	}
+	if next := r.Store.Pause(latest, "", now); next != nil {
+		return r.show(ctx, obj, next) // what it says besides is no news
+	}
+	if after == nil || r.Shadow {
 		return nil
 	}
-	if err := r.Writer.Status(ctx, obj, after); err != nil {
-		return fmt.Errorf("write status: %w", err)
+	if err := r.show(ctx, obj, after); err != nil {
+		return err
 	}
 	switch {
 	case issue != nil:
@@ -120,6 +132,17 @@ func (r *StoreReconciler) report(ctx context.Context, obj client.Object, issue *
 		r.Events.Store(obj, false, "RemovalsHeld", "much of what was read is missing, and nothing is removed")
 	default:
 		r.Events.Store(obj, true, "Valid", "store validated")
+	}
+	return nil
+}
+
+// show writes a status, unless it is nil.
+func (r *StoreReconciler) show(ctx context.Context, obj, after client.Object) error {
+	if after == nil || r.Shadow {
+		return nil
+	}
+	if err := r.Writer.Status(ctx, obj, after); err != nil {
+		return fmt.Errorf("write status: %w", err)
 	}
 	return nil
 }

@@ -21,6 +21,9 @@ import (
 // There is one of each for every object, so what many have alike is kept once, and
 // what follows from something else is not kept.
 type targets struct {
+	// orphans says that the Secrets of orphans wake them too.
+	orphans bool
+
 	mu       sync.Mutex
 	kind     spec.ID // of all objects, without a name
 	objects  map[reconcile.Request]*target
@@ -48,6 +51,7 @@ type target struct {
 	write    *underway // of the Secret; nil while there is none
 	status   *reported // nil once the cache has it
 	cached   string    // the version of the object that the cache had last, as its events said
+	mended   bool      // the Secret was restored, and not synced since
 }
 
 // reported is an object whose status was written: as the cache had it then, and as
@@ -82,7 +86,7 @@ func (t *targets) put(req reconcile.Request, s spec.Spec) (known bool) {
 	if o.secret != secret {
 		o.secret, o.version = secret, ""
 	}
-	o.orphan = s.Target.Creation == spec.Orphan
+	o.orphan = s.Target.Creation == spec.Orphan && !t.orphans
 	o.stores = t.storesOf(s.Entries)
 	o.sources = o.sources[:0]
 	for _, from := range s.Target.Program.Sources() {
@@ -335,7 +339,7 @@ func (t *targets) succeeded(req reconcile.Request) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if o := t.objects[req]; o != nil {
-		o.failures = 0
+		o.failures, o.mended = 0, false
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/lockstep-secrets/lockstep/internal/feed"
+	"github.com/lockstep-secrets/lockstep/internal/shadow"
 	"github.com/lockstep-secrets/lockstep/internal/spec"
 )
 
@@ -27,6 +28,7 @@ type watch struct {
 	waker       *waker
 	reconcilers []*Reconciler
 	stores      []*StoreReconciler
+	shadow      *shadow.Report // nil where work is done
 }
 
 // start registers with the informers that the manager runs.

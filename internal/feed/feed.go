@@ -107,6 +107,7 @@ type Feed struct {
 	followers map[spec.ID]*follower
 	schedule  schedule
 	cache     cache
+	pulse     pulse // taken without mu
 }
 
 // New makes a Feed. Nothing is read before Run.
@@ -141,12 +142,14 @@ func New(opts Options) *Feed {
 		asked:      map[Dep]map[*ledger]struct{}{},
 		followers:  map[spec.ID]*follower{},
 		cache:      cache{limit: opts.CacheBytes},
+		pulse:      pulse{beat: make(chan struct{})},
 	}
 }
 
 // Run reads what is due until ctx ends, and then waits for the reads that are
 // under way.
 func (f *Feed) Run(ctx context.Context) {
+	end := f.pulse.starts()
 	f.mu.Lock()
 	f.begin = func(l *login, batch []*ref, refused error) {
 		f.work.Go(func() { f.read(ctx, l, batch, refused) })
@@ -168,6 +171,7 @@ func (f *Feed) Run(ctx context.Context) {
 	}
 	f.mu.Unlock()
 	defer f.halt()
+	defer end()
 	for {
 		wait, wake := f.dispatch()
 		for _, id := range wake {
@@ -177,6 +181,8 @@ func (f *Feed) Run(ctx context.Context) {
 		select {
 		case <-timer.C:
 		case <-f.kick:
+			timer.Stop()
+		case <-f.pulse.beat:
 			timer.Stop()
 		case <-ctx.Done():
 			timer.Stop()

@@ -130,7 +130,9 @@ func (g Gatherer) Stores(ctx context.Context, s spec.Spec, ns spec.Namespace, ki
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", e.Store, err)
 		}
-		out[e.Store] = kind.Read(obj, ns)
+		store := kind.Read(obj, ns)
+		store.Paused = spec.Paused(obj.GetAnnotations())
+		out[e.Store] = store
 	}
 	return out, nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/lockstep-secrets/lockstep/backend"
 	"github.com/lockstep-secrets/lockstep/internal/feed"
+	"github.com/lockstep-secrets/lockstep/internal/shadow"
 	"github.com/lockstep-secrets/lockstep/internal/spec"
 )
 
@@ -80,6 +81,30 @@ lockstep_store_secrets_late{backend="vault",store="a",store_kind="SecretStore",s
 	}
 }
 
+// seen is a report of one object.
+func seen() *shadow.Report {
+	r := shadow.NewReport()
+	r.Begin(spec.Spec{Object: spec.Object{Dialect: backend.KES, Namespace: "ns", Name: "es"}})
+	return r
+}
+
+// TestShadow: a series tells of a namespace, and ends with its last object.
+func TestShadow(t *testing.T) {
+	r := seen()
+	const want = `
+# HELP lockstep_shadow_objects Objects by what would become of their Secret, with --shadow.
+# TYPE lockstep_shadow_objects gauge
+lockstep_shadow_objects{dialect="kes",object_namespace="ns",result="pending"} 1
+`
+	if err := testutil.CollectAndCompare(Shadow(r), strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+	r.Drop(spec.ID{Dialect: backend.KES, Namespace: "ns", Name: "es"})
+	if n := testutil.CollectAndCount(Shadow(r)); n != 0 {
+		t.Errorf("%d series of objects that are gone", n)
+	}
+}
+
 // TestNames holds the names to the conventions of Prometheus.
 func TestNames(t *testing.T) {
 	problems, err := testutil.CollectAndLint(busy())
@@ -99,7 +124,7 @@ func TestDocument(t *testing.T) {
 		named[name[1]] = true
 	}
 	ours := prometheus.NewRegistry()
-	ours.MustRegister(busy())
+	ours.MustRegister(busy(), Paused(true), Shadow(seen()))
 	families, err := ours.Gather()
 	if err != nil {
 		t.Fatal(err)

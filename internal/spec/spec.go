@@ -86,6 +86,8 @@ type Store struct {
 	Removals bool
 	// Foreign says that another controller looks after the store.
 	Foreign bool
+	// Paused says what pauses the store; "" is nothing.
+	Paused string
 	// Issue tells why the object may not use the store, or why nobody can.
 	Issue *Issue
 }

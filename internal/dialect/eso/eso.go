@@ -141,6 +141,7 @@ func (r *reader) target() spec.Target {
 func copied(m map[string]string) map[string]string {
 	out := maps.Clone(m)
 	delete(out, unwanted)
+	delete(out, spec.PauseAnnotation) // it pauses the manifest, and nothing is paused by a Secret
 	return out
 }
 

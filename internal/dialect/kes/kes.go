@@ -48,7 +48,7 @@ func Managed(es *v1.ExternalSecret, set Settings) bool {
 // Synced reports whether the status says that the object's present generation
 // is in place.
 func Synced(es *v1.ExternalSecret) bool {
-	return es.Status.Status == success && es.Status.ObservedGeneration == es.Generation
+	return before(es.Status.Status) == success && es.Status.ObservedGeneration == es.Generation
 }
 
 // Spec reads a manifest.
