@@ -3,9 +3,10 @@
 
 GO    ?= go
 PARTS := etcd,kube-apiserver,kube-controller-manager,kubectl
+NODE  := $(PARTS),kube-scheduler,kubelet
 TOOLS := controller-gen golangci-lint gofumpt
 
-.PHONY: all build control-plane vault demo test bench lint generate matrix verify tools clean
+.PHONY: all build control-plane node vault demo test bench lint generate matrix verify tools clean
 
 all: build
 
@@ -14,6 +15,9 @@ build: ## the lockstep binary
 
 control-plane: ## etcd, kube-apiserver, kube-controller-manager and kubectl, once
 	cd hack/cluster && $(GO) run . -o ../../bin/control-plane -parts $(PARTS)
+
+node: bin/node/containerd ## the control plane, and what runs pods: kube-scheduler, kubelet and containerd, once
+	cd hack/cluster && $(GO) run . -o ../../bin/control-plane -parts $(NODE)
 
 vault: ## a real HashiCorp Vault for tests, once
 	cd hack/vault && $(GO) run ./build -o ../../bin/vault
@@ -51,6 +55,9 @@ verify: generate matrix ## generated files are those that are committed
 	git diff --exit-code -- api deploy docs/backends.md
 
 tools: $(TOOLS:%=bin/%)
+
+bin/node/containerd: hack/node/go.mod hack/node/pause/main.go ## and all else that hack/node has
+	cd hack/node && CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -tags no_btrfs,no_devmapper,no_zfs -o ../../bin/node/ tool ./pause
 
 bin/controller-gen: hack/tools/go.mod
 	cd hack/tools && $(GO) build -o ../../$@ sigs.k8s.io/controller-tools/cmd/controller-gen
