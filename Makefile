@@ -2,11 +2,13 @@
 # make demo and make test are all that a newcomer needs; both build what is missing.
 
 GO    ?= go
+VERSION   ?= dev
+PLATFORMS ?= linux/amd64,linux/arm64
 PARTS := etcd,kube-apiserver,kube-controller-manager,kubectl
 NODE  := $(PARTS),kube-scheduler,kubelet
 TOOLS := controller-gen golangci-lint gofumpt
 
-.PHONY: all build control-plane node vault demo test bench lint generate matrix verify tools clean
+.PHONY: all build control-plane node vault image chart demo test bench lint generate matrix verify tools clean
 
 all: build
 
@@ -21,6 +23,13 @@ node: bin/node/containerd ## the control plane, and what runs pods: kube-schedul
 
 vault: ## a real HashiCorp Vault for tests, once
 	cd hack/vault && $(GO) run ./build -o ../../bin/vault
+
+image: ## bin/image: an OCI layout, an archive for each platform, SBOMs; VERSION and PLATFORMS say of what
+	cd hack/image && $(GO) run . -o ../../bin/image -version "$(VERSION)" -platforms "$(PLATFORMS)"
+
+chart: bin/helm ## bin/lockstep-VERSION.tgz, the Helm chart
+	bin/helm lint deploy/charts/lockstep
+	bin/helm package deploy/charts/lockstep -d bin $(if $(filter-out dev,$(VERSION)),--version "$(VERSION:v%=%)" --app-version "$(VERSION)")
 
 demo: build control-plane ## the tutorial, from a secret in the manager to its rotation in the cluster; KEEP=1 leaves it running
 	$(GO) build -o bin/demo ./hack/demo
@@ -59,6 +68,8 @@ tools: $(TOOLS:%=bin/%)
 bin/node/containerd: hack/node/go.mod hack/node/pause/main.go ## and all else that hack/node has
 	cd hack/node && CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -tags no_btrfs,no_devmapper,no_zfs -o ../../bin/node/ tool ./pause
 
+bin/helm: hack/helm/go.mod
+	cd hack/helm && $(GO) build -trimpath -o ../../$@ helm.sh/helm/v4/cmd/helm
 bin/controller-gen: hack/tools/go.mod
 	cd hack/tools && $(GO) build -o ../../$@ sigs.k8s.io/controller-tools/cmd/controller-gen
 bin/golangci-lint: hack/tools/go.mod

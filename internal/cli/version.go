@@ -10,6 +10,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// release is the version of a build for an image, set by hack/image through the
+// linker: such a build knows no commit.
+var release string
+
 // version prints what this binary was built from.
 func (s shell) version() *cobra.Command {
 	return &cobra.Command{
@@ -23,8 +27,12 @@ func (s shell) version() *cobra.Command {
 	}
 }
 
-// builtFrom is the module version, or the commit of a build from a checkout.
+// builtFrom is the release, the module version, or the commit of a build from a
+// checkout.
 func builtFrom() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
