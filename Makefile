@@ -35,12 +35,14 @@ demo: build control-plane ## the tutorial, from a secret in the manager to its r
 	$(GO) build -o bin/demo ./hack/demo
 	@bin/demo
 
-test: control-plane vault ## unit, conformance and control-plane tests
+test: control-plane vault bin/helm ## unit, conformance and control-plane tests
 	$(GO) test -race $$($(GO) list ./... | grep -v -e /test/eso -e /test/attacks -e /test/vault -e /test/faults)
 	$(GO) test -race ./test/eso ./test/attacks ./test/vault # by themselves: others count requests in a second
 	$(GO) test ./test/faults # by itself, and as people have it: it kills at moments of a sync
 	cd hack/cluster && $(GO) test ./...
 	cd hack/ibmtests && $(GO) test ./...
+	cd hack/helm && $(GO) test .
+	cd hack/image && $(GO) test .
 	cd hack/vault && $(GO) test . ./build ./certutil # ./... would compile the server once more
 
 bench: build control-plane ## docs/benchmarks.md, from what the real binary does; takes half an hour
@@ -49,11 +51,14 @@ bench: build control-plane ## docs/benchmarks.md, from what the real binary does
 lint: bin/golangci-lint ## what the compiler does not say
 	bin/golangci-lint run ./...
 
-generate: bin/controller-gen ## deep copies and CRDs from api/
+generate: bin/controller-gen bin/helm ## deep copies and CRDs from api/, RBAC and its table from the chart
 	bin/controller-gen object:headerFile=hack/crds/header.go.txt paths=./api/...
 	rm -rf bin/crds
 	bin/controller-gen crd paths=./api/... output:crd:artifacts:config=bin/crds
 	$(GO) run ./hack/crds -in bin/crds -out deploy/crds
+	rm -rf deploy/charts/lockstep/files/crds
+	cp -R deploy/crds deploy/charts/lockstep/files/crds
+	$(GO) run ./hack/rbac -helm bin/helm
 
 matrix: control-plane vault ## docs/backends.md, from what the conformance suite finds
 	rm -f bin/matrix.jsonl
@@ -61,7 +66,7 @@ matrix: control-plane vault ## docs/backends.md, from what the conformance suite
 	$(GO) run ./hack/matrix -in bin/matrix.jsonl
 
 verify: generate matrix ## generated files are those that are committed
-	git diff --exit-code -- api deploy docs/backends.md
+	git diff --exit-code -- api deploy docs/backends.md docs/rbac.md
 
 tools: $(TOOLS:%=bin/%)
 
@@ -69,7 +74,7 @@ bin/node/containerd: hack/node/go.mod hack/node/pause/main.go ## and all else th
 	cd hack/node && CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -tags no_btrfs,no_devmapper,no_zfs -o ../../bin/node/ tool ./pause
 
 bin/helm: hack/helm/go.mod
-	cd hack/helm && $(GO) build -trimpath -o ../../$@ helm.sh/helm/v4/cmd/helm
+	cd hack/helm && $(GO) build -o ../../$@ helm.sh/helm/v4/cmd/helm
 bin/controller-gen: hack/tools/go.mod
 	cd hack/tools && $(GO) build -o ../../$@ sigs.k8s.io/controller-tools/cmd/controller-gen
 bin/golangci-lint: hack/tools/go.mod

@@ -37,9 +37,8 @@ crds.unsafeServeV1Beta1: "v1beta1 is always served"
 rbac.servicebindings: "there is no role for service bindings"
 log.timeEncoding: "times in the log are always RFC 3339"
 image.flavour: "there is one image only, without a shell"
-metrics.listen.secure.certDir: "the certificate is made at each start"
-metrics.listen.secure.certFile: "the certificate is made at each start"
-metrics.listen.secure.keyFile: "the certificate is made at each start"
+metrics.listen.secure.certFile: "it is tls.crt in metrics.listen.secure.certDir"
+metrics.listen.secure.keyFile: "it is tls.key in metrics.listen.secure.certDir"
 customResourceManagerDisabled: "the controller never changes CRDs; that is installCRDs"
 env.WATCH_TIMEOUT: "a watch that ends is begun again by itself"
 env.LOG_MESSAGE_KEY: "the key is always msg"
@@ -59,6 +58,7 @@ metrics-addr: metrics.listen.port
 metrics-bind-address: metrics.listen.port
 metrics-secure: metrics.listen.secure.enabled
 metrics-auth: metrics.listen.secure.enabled
+metrics-cert-dir: metrics.listen.secure.certDir
 live-addr: livenessProbe.spec.port
 health-probe-bind-address: livenessProbe.spec.port
 shadow: shadow

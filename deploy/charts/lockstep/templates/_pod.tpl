@@ -130,6 +130,9 @@ volumeMounts:
 - --metrics-bind-address=:{{ include "lockstep.metricsPort" . }}
 {{- if .Values.metrics.listen.secure.enabled }}
 - --metrics-secure
+{{- with .Values.metrics.listen.secure.certDir }}
+- --metrics-cert-dir={{ . }}
+{{- end }}
 {{- end }}
 - --health-probe-bind-address={{ .Values.livenessProbe.spec.address }}:{{ include "lockstep.healthPort" . }}
 {{- range $flag := list "shadow" "pause" }}
@@ -181,7 +184,7 @@ volumeMounts:
 {{- end }}
 {{- if or $http $https }}
 - name: NO_PROXY
-  value: {{ list "$(KUBERNETES_SERVICE_HOST)" (.Values.env.NO_PROXY | default .Values.proxy.no) | compact | join "," | quote }}
+  value: {{ list "$(KUBERNETES_SERVICE_HOST)" (.Values.env.NO_PROXY | default .Values.proxy.noProxy) | compact | join "," | quote }}
 {{- end }}
 {{- with .Values.extraEnv }}
 {{ toYaml . }}

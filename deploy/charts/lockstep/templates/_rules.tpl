@@ -71,7 +71,7 @@ renders to: the comment above a rule says why, and "Off:" which value turns it o
   - apiGroups: [""]
     resources: [serviceaccounts/token]
     {{- with .Values.rbac.serviceAccountNames }}
-    resourceNames: [{{ join ", " . }}]
+    resourceNames: {{ toJson . }}
     {{- end }}
     verbs: [create]
 {{- end }}
