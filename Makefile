@@ -5,9 +5,10 @@ GO    ?= go
 VERSION   ?= dev
 PLATFORMS ?= linux/amd64,linux/arm64
 PARTS := etcd,kube-apiserver,kube-controller-manager,kubectl
+NODE  := $(PARTS),kube-scheduler,kubelet
 TOOLS := controller-gen golangci-lint gofumpt
 
-.PHONY: all build control-plane vault image chart demo test bench lint generate matrix verify tools clean
+.PHONY: all build control-plane node vault image chart demo test bench lint generate matrix verify tools clean
 
 all: build
 
@@ -16,6 +17,9 @@ build: ## the lockstep binary
 
 control-plane: ## etcd, kube-apiserver, kube-controller-manager and kubectl, once
 	cd hack/cluster && $(GO) run . -o ../../bin/control-plane -parts $(PARTS)
+
+node: bin/node/containerd ## the control plane, and what runs pods: kube-scheduler, kubelet and containerd, once
+	cd hack/cluster && $(GO) run . -o ../../bin/control-plane -parts $(NODE)
 
 vault: ## a real HashiCorp Vault for tests, once
 	cd hack/vault && $(GO) run ./build -o ../../bin/vault
@@ -65,6 +69,9 @@ verify: generate matrix ## generated files are those that are committed
 	git diff --exit-code -- api deploy docs/backends.md docs/rbac.md
 
 tools: $(TOOLS:%=bin/%)
+
+bin/node/containerd: hack/node/go.mod hack/node/pause/main.go ## and all else that hack/node has
+	cd hack/node && CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -tags no_btrfs,no_devmapper,no_zfs -o ../../bin/node/ tool ./pause
 
 bin/helm: hack/helm/go.mod
 	cd hack/helm && $(GO) build -o ../../$@ helm.sh/helm/v4/cmd/helm

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command cluster builds the programs of a Kubernetes control plane (etcd,
-// kube-apiserver, kube-controller-manager and, when asked, kubectl) from the
+// kube-apiserver, kube-controller-manager and, when asked, others) from the
 // Go modules pinned in this folder's go.mod, for tests that want a real one.
 //
-// It starts nothing and downloads no binary. It runs on Linux and macOS.
+// It starts nothing and downloads no binary. It runs on Linux and macOS; the
+// kubelet is for Linux.
 //
 // Where to look next: parts.go for what is built from what, stamp.go for when
 // a part is built again, build.go for how.
@@ -133,7 +134,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	flags := flag.NewFlagSet("cluster", flag.ContinueOnError)
 	flags.SetOutput(out)
 	dir := flags.String("o", "../../bin/control-plane", "target `folder`")
-	names := flags.String("parts", defaultParts, "comma-separated `names` of what to build; kubectl may be added")
+	names := flags.String("parts", defaultParts, "comma-separated `names` of what to build; see parts.go for others")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return options{}, err

@@ -97,7 +97,7 @@ func TestOptions(t *testing.T) {
 		"help":     {"asking is no failure", []string{"-h"}, flag.ErrHelp},
 		"flag":     {"a typing error", []string{"-outt", "x"}, errUsage},
 		"argument": {"parts are chosen by a flag", []string{"etcd"}, errUsage},
-		"part":     {"a part that is not there", []string{"-parts", "kubelet"}, errUsage},
+		"part":     {"a part that is not there", []string{"-parts", "kube-proxy"}, errUsage},
 		"good":     {"both flags", []string{"-o", "x", "-parts", "etcd"}, nil},
 	}
 	for name, c := range cases {

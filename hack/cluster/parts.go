@@ -15,7 +15,7 @@ import (
 	"strings"
 )
 
-// A part is one program of the control plane.
+// A part is one program of the control plane, or of a node.
 type part struct {
 	name    string
 	pkg     string
@@ -37,6 +37,8 @@ var allParts = []part{
 	{name: "kube-apiserver", pkg: kubernetes + "/cmd/kube-apiserver", module: kubernetes, version: kubeVersion},
 	{name: "kube-controller-manager", pkg: kubernetes + "/cmd/kube-controller-manager", module: kubernetes, version: kubeVersion},
 	{name: "kubectl", pkg: kubernetes + "/cmd/kubectl", module: kubernetes, version: kubeVersion},
+	{name: "kube-scheduler", pkg: kubernetes + "/cmd/kube-scheduler", module: kubernetes, version: kubeVersion},
+	{name: "kubelet", pkg: kubernetes + "/cmd/kubelet", module: kubernetes, version: kubeVersion},
 }
 
 // selectParts turns a comma-separated list into parts, each once and in

@@ -9,7 +9,7 @@ renders to: the comment above a rule says why, and "Off:" which value turns it o
   # Off: dialects.kes=false
   - apiGroups: [kubernetes-client.io]
     resources: [externalsecrets]
-    verbs: [get, list, watch]
+    verbs: [list, watch]
   # The status they read.
   # Off: dialects.kes=false
   - apiGroups: [kubernetes-client.io]
@@ -47,7 +47,7 @@ renders to: the comment above a rule says why, and "Off:" which value turns it o
   # Off: dialects.eso=false
   - apiGroups: [external-secrets.io]
     resources: [externalsecrets, {{ $stores }}]
-    verbs: [get, list, watch, patch]
+    verbs: [list, watch, patch]
   # The status they read.
   # Off: dialects.eso=false
   - apiGroups: [external-secrets.io]
@@ -60,7 +60,7 @@ renders to: the comment above a rule says why, and "Off:" which value turns it o
     verbs: [get, list, watch]
   # What happened, where kubectl describe shows it.
   # Off: dialects.eso=false
-  - apiGroups: ["", events.k8s.io]
+  - apiGroups: [events.k8s.io]
     resources: [events]
     verbs: [create, patch]
 {{- end }}
