@@ -14,6 +14,9 @@ import (
 	packageurl "github.com/package-url/packageurl-go"
 )
 
+// specVersion is what scanners of the year before read.
+const specVersion = cdx.SpecVersion1_6
+
 // writeSBOM writes what a binary was made of, as it says itself, in CycloneDX's
 // JSON. There is no time and no serial number in it: it is as reproducible as
 // the image.
@@ -44,7 +47,7 @@ func writeSBOM(binary, version, target string) error {
 	var out bytes.Buffer
 	encoder := cdx.NewBOMEncoder(&out, cdx.BOMFileFormatJSON)
 	encoder.SetPretty(true)
-	if err := encoder.Encode(bom); err != nil {
+	if err := encoder.EncodeVersion(bom, specVersion); err != nil {
 		return fmt.Errorf("write the SBOM: %w", err)
 	}
 	return os.WriteFile(target, out.Bytes(), 0o644)
