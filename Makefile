@@ -8,7 +8,7 @@ PARTS := etcd,kube-apiserver,kube-controller-manager,kubectl
 NODE  := $(PARTS),kube-scheduler,kubelet
 TOOLS := controller-gen golangci-lint gofumpt
 
-.PHONY: all build control-plane node vault image chart demo test bench lint generate matrix verify tools clean
+.PHONY: all build control-plane node vault image chart demo test test-cluster bench lint generate matrix verify tools clean
 
 all: build
 
@@ -36,7 +36,7 @@ demo: build control-plane ## the tutorial, from a secret in the manager to its r
 	@bin/demo
 
 test: control-plane vault bin/helm ## unit, conformance and control-plane tests
-	$(GO) test -race $$($(GO) list ./... | grep -v -e /test/eso -e /test/attacks -e /test/vault -e /test/faults)
+	$(GO) test -race $$($(GO) list ./... | grep -v -e /test/eso -e /test/attacks -e /test/vault -e /test/faults -e /test/cluster)
 	$(GO) test -race ./test/eso ./test/attacks ./test/vault # by themselves: others count requests in a second
 	$(GO) test ./test/faults # by itself, and as people have it: it kills at moments of a sync
 	cd hack/cluster && $(GO) test ./...
@@ -44,6 +44,13 @@ test: control-plane vault bin/helm ## unit, conformance and control-plane tests
 	cd hack/helm && $(GO) test .
 	cd hack/image && $(GO) test .
 	cd hack/vault && $(GO) test . ./build ./certutil # ./... would compile the server once more
+
+test-cluster: ## the image and the chart on a real node, with pods; as root, on Linux. KEEP=1 ends after the tutorial and leaves it running
+	@test "$$(id -u)" = 0 || { echo "make test-cluster: a node makes namespaces, mounts and cgroups, which takes root: sudo make test-cluster" >&2; exit 1; }
+	@command -v runc >/dev/null || { echo "make test-cluster: there is no runc, the one part that is not built from Go modules: apt-get install runc" >&2; exit 1; }
+	$(MAKE) node bin/helm
+	$(MAKE) image PLATFORMS=linux/$$($(GO) env GOARCH)
+	$(GO) test -count=1 -v $(if $(KEEP),-timeout 0 -run 'TestCluster/(Install|Tutorial)$$',-timeout 40m) ./test/cluster
 
 bench: build control-plane ## docs/benchmarks.md, from what the real binary does; takes half an hour
 	$(GO) run ./hack/bench -lockstep bin/lockstep
