@@ -8,7 +8,7 @@ PARTS := etcd,kube-apiserver,kube-controller-manager,kubectl
 NODE  := $(PARTS),kube-scheduler,kubelet
 TOOLS := controller-gen golangci-lint gofumpt
 
-.PHONY: all build control-plane node vault image chart demo test bench lint generate matrix verify tools clean
+.PHONY: all build control-plane node vault image chart demo test test-cluster bench lint generate matrix verify tools clean
 
 all: build
 
@@ -37,13 +37,20 @@ demo: build control-plane ## the tutorial, from a secret in the manager to its r
 
 test: control-plane vault bin/helm ## unit, conformance and control-plane tests
 	$(GO) test -race -timeout 30m $$($(GO) list ./... | grep -v /test/)
-	$(GO) test -race -timeout 30m -p 1 $$($(GO) list ./test/... | grep -v /test/faults) # one after the other: each has control planes of its own
+	$(GO) test -race -timeout 30m -p 1 $$($(GO) list ./test/... | grep -v -e /test/faults -e /test/cluster) # one after the other: each has control planes of its own
 	$(GO) test ./test/faults # by itself, and as people have it: it kills at moments of a sync
 	cd hack/cluster && $(GO) test ./...
 	cd hack/ibmtests && $(GO) test ./...
 	cd hack/helm && $(GO) test .
 	cd hack/image && $(GO) test .
 	cd hack/vault && $(GO) test . ./build ./certutil # ./... would compile the server once more
+
+test-cluster: ## the image and the chart on a real node, with pods; as root, on Linux. KEEP=1 ends after the tutorial and leaves it running
+	@test "$$(id -u)" = 0 || { echo "make test-cluster: a node makes namespaces, mounts and cgroups, which takes root: sudo make test-cluster" >&2; exit 1; }
+	@command -v runc >/dev/null || { echo "make test-cluster: there is no runc, the one part that is not built from Go modules: apt-get install runc" >&2; exit 1; }
+	$(MAKE) node bin/helm
+	$(MAKE) image PLATFORMS=linux/$$($(GO) env GOARCH)
+	$(GO) test -count=1 -v $(if $(KEEP),-timeout 0 -run 'TestCluster/(Install|Tutorial)$$',-timeout 40m) ./test/cluster
 
 bench: build control-plane ## docs/benchmarks.md, from what the real binary does; takes half an hour
 	$(GO) run ./hack/bench -lockstep bin/lockstep
