@@ -152,7 +152,9 @@ func TestBackoff(t *testing.T) {
 		const every = time.Minute
 		w.memory.Fail("p", errDown)
 		w.sync(sub("a", every, "p"))
+		w.feed.mu.Lock()
 		turn := w.feed.followers[object("a")].questions.list[0].ref.phase(time.Now())
+		w.feed.mu.Unlock()
 		w.pass(30 * time.Minute)
 		log := w.log()
 		if len(log) < 30 || len(log) > 30+1+6 {

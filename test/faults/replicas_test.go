@@ -102,7 +102,7 @@ func (w *world) leader() string {
 
 // away is for how long the API server is. A client whose requests hang learns of
 // it after 45 seconds, by the ping of its connection.
-const away = time.Minute
+const away = 20 * time.Second
 
 // TestAPIServerAway: nobody who reads the manager hears of it, and all is current
 // once it is back.
