@@ -46,6 +46,115 @@ var (
 	age    = regexp.MustCompile(`^([0-9]+[smhd])+$`)
 )
 
+// aged writes AGE for what changes with the time.
+func aged(rows [][]string) [][]string {
+	for _, row := range rows[1:] {
+		for i, cell := range row {
+			if age.MatchString(cell) && i < len(rows[0]) && (rows[0][i] == "AGE" || rows[0][i] == "LAST SYNC") {
+				row[i] = "AGE"
+			}
+		}
+	}
+	return rows
+}
+
+// explains holds that kubectl explain says something of fields.
+func (w *world) explains(version string, fields map[string]string) {
+	w.t.Helper()
+	for field, want := range fields {
+		w.t.Run("explain "+field, func(t *testing.T) {
+			w := w.at(t)
+			text, err := w.kubectl("explain", "--api-version", version, field)
+			if err != nil {
+				t.Fatalf("%v: %s", err, text)
+			}
+			words := strings.Join(strings.Fields(text), " ")
+			if !strings.Contains(words, want) || !strings.Contains(words, "DESCRIPTION: ") || strings.Contains(words, "DESCRIPTION: <empty>") {
+				t.Errorf("%q is missing, or a description, in %s", want, text)
+			}
+		})
+	}
+}
+
+// TestExplain holds that kubectl explain says something of the fields. The
+// operator's CRDs are without descriptions here.
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, ours)
+	w.explains("external-secrets.io/v1", map[string]string{
+		"externalsecrets":                          "KIND: ExternalSecret",
+		"externalsecrets.spec":                     "refreshInterval",
+		"externalsecrets.spec.refreshInterval":     "FIELD: refreshInterval <string>",
+		"externalsecrets.spec.data.remoteRef":      "property",
+		"externalsecrets.spec.target.template":     "engineVersion",
+		"externalsecrets.status.conditions":        "lastTransitionTime",
+		"secretstores.spec.retrySettings":          "maxRetries",
+		"secretstores.spec.provider.kubernetes":    "remoteNamespace",
+		"clustersecretstores.spec.conditions":      "namespaceRegexes",
+		"clustersecretstores.status.capabilities":  "FIELD: capabilities <string>",
+		"clustersecretstores.spec.refreshInterval": "FIELD: refreshInterval",
+	})
+}
+
+// TestColumnsOfKES is the same for the manifests of Kubernetes External Secrets,
+// whose columns were those. No controller for them runs here.
+func TestColumnsOfKES(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, ours)
+	const kes = "externalsecrets.kubernetes-client.io"
+	for _, name := range []string{"failing", "synced"} {
+		w.in(w.atk, fmt.Sprintf("apiVersion: kubernetes-client.io/v1\nkind: ExternalSecret\nmetadata: {name: %s}\n"+
+			"spec: {backendType: vault, data: [{key: secret/data/a, name: a}]}\n", name))
+	}
+	for name, status := range map[string]string{"failing": "ERROR, permission denied", "synced": "SUCCESS"} {
+		text, err := w.kubectl("patch", kes, name, "--subresource=status", "--type=merge",
+			"-p", fmt.Sprintf(`{"status":{"lastSync":"2026-08-08T10:00:00.000Z","observedGeneration":1,"status":%q}}`, status))
+		if err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+	}
+	text, err := w.kubectl("get", kes)
+	must(t, err)
+	want := [][]string{
+		{"NAME", "LAST SYNC", "STATUS", "AGE"},
+		{"failing", "AGE", "ERROR, permission denied", "AGE"},
+		{"synced", "AGE", "SUCCESS", "AGE"},
+	}
+	if diff := cmp.Diff(want, aged(table(text))); diff != "" {
+		t.Errorf("-want, +got:\n%s", diff)
+	}
+	w.explains("kubernetes-client.io/v1", map[string]string{
+		"externalsecrets":                  "KIND: ExternalSecret",
+		"externalsecrets.spec.backendType": "FIELD: backendType <string>",
+		"externalsecrets.spec.data":        "secretType",
+		"externalsecrets.status":           "lastSync",
+	})
+}
+
+// TestOldVersion holds that what ESO 0.17 took away is listed and selected too.
+func TestOldVersion(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, ours)
+	w.in(w.atk, strings.ReplaceAll(fakeStore(ss, "s", "db", "x")+"---"+externalSecret("app", "s", "db", rarely, ""), "external-secrets.io/v1\n", "external-secrets.io/v1beta1\n"))
+	w.synced(w.atk, "app")
+	w.becomes(ss, w.atk, "s", "True")
+	for args, want := range map[string][][]string{
+		"get externalsecrets.v1beta1.external-secrets.io --field-selector spec.secretStoreRef.name=s": {
+			{"NAME", "STORETYPE", "STORE", "REFRESH INTERVAL", "STATUS", "READY", "LAST SYNC"},
+			{"app", "SecretStore", "s", rarely, "SecretSynced", "True", "AGE"},
+		},
+		"get secretstores.v1beta1.external-secrets.io": {{"NAME", "AGE", "STATUS", "CAPABILITIES", "READY"}, {"s", "AGE", "Valid", "ReadWrite", "True"}},
+	} {
+		text, err := w.kubectl(strings.Fields(args)...)
+		if err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+		if diff := cmp.Diff(want, aged(table(text))); diff != "" {
+			t.Errorf("kubectl %s: -want, +got:\n%s", args, diff)
+		}
+	}
+}
+
 // TestColumns holds that kubectl shows what users of the operator know, and that
 // it selects by the same fields.
 func TestColumns(t *testing.T) {
@@ -104,15 +213,7 @@ func TestColumns(t *testing.T) {
 					if err != nil {
 						t.Fatalf("%v: %s", err, text)
 					}
-					got := table(text)
-					for _, row := range got[1:] {
-						for i, cell := range row {
-							if age.MatchString(cell) && i < len(got[0]) && (got[0][i] == "AGE" || got[0][i] == "LAST SYNC") {
-								row[i] = "AGE"
-							}
-						}
-					}
-					if diff := cmp.Diff(want, got); diff != "" {
+					if diff := cmp.Diff(want, aged(table(text))); diff != "" {
 						t.Errorf("-want, +got:\n%s", diff)
 					}
 				})

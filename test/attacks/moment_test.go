@@ -191,12 +191,23 @@ func TestChangedWhileDecided(t *testing.T) {
 			w.secret(w.atk, "app", map[string]string{"password": "old"})
 			w.synced(w.atk, "app")
 			g := w.audit.stop(t, "GET /api/v1/namespaces/"+w.atk+"/secrets/app")
-			h.put("db", w.canary)
+			w.patch("Secret", w.atk, "app", `{"metadata":{"labels":{"touched":"yes"}}}`)
 			select {
 			case <-g.reached:
 			case <-time.After(patience):
 				t.Fatal("the controller does not look at the Secret")
 			}
+			// An object is looked at by one worker at a time, so there is no other that
+			// came past before. The third question comes when the controller has the
+			// answer to the second.
+			h.put("db", w.canary)
+			n := h.reads("db")
+			eventually(t, func() error {
+				if got := h.reads("db") - n; got < 3 {
+					return fmt.Errorf("the manager was asked %d times more", got)
+				}
+				return nil
+			})
 			at := w.audit.len()
 			tc.harm(w)
 			w.told()

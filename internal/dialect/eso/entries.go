@@ -3,6 +3,7 @@
 package eso
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -136,7 +137,7 @@ func (r *reader) find(e *spec.Entry, where string, f v1.Find) {
 		q.Path = *f.Path
 	}
 	if f.Name != nil {
-		q.Name = f.Name.RegExp
+		q.Name = cmp.Or(f.Name.RegExp, ".*") // it is found in every name
 		r.expression(where+".name.regexp", q.Name)
 	}
 	if q == (backend.Query{}) {

@@ -309,3 +309,18 @@ func TestTransitions(t *testing.T) {
 		t.Error("an outage of the store changes the status")
 	}
 }
+
+// An expression of nothing is found in every name, as in ESO.
+func TestFindEveryName(t *testing.T) {
+	for name, text := range map[string]string{
+		"no expression": `{secretStoreRef: {name: v}, dataFrom: [{find: {name: {}}}]}`,
+		"an empty one":  `{secretStoreRef: {name: v}, dataFrom: [{find: {name: {regexp: ""}}}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := eso.Spec(object(t, text), eso.Settings{}, noon)
+			if len(s.Issues) > 0 || len(s.Entries) != 1 || s.Entries[0].Find == nil || s.Entries[0].Find.Name != ".*" {
+				t.Errorf("issues %v, entries %+v", s.Issues, s.Entries)
+			}
+		})
+	}
+}
