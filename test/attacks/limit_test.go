@@ -56,7 +56,8 @@ func TestIntervals(t *testing.T) {
 	}
 }
 
-// TestManyFollowOne has a hundred objects follow one secret: that is one read.
+// TestManyFollowOne has a hundred objects follow one secret: that is one read, and
+// not one for each.
 func TestManyFollowOne(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, ours)
@@ -70,7 +71,10 @@ func TestManyFollowOne(t *testing.T) {
 	for i := range 100 {
 		w.synced(w.atk, fmt.Sprintf("app-%d", i))
 	}
-	if n := h.reads("db"); n != 1 {
+	// Who is not in sync yet follows at least every five minutes, whatever its
+	// interval: the turn of that may come while the objects are made.
+	n := h.reads("db")
+	if most := 2 + int(h.span(n)/(5*time.Minute)); n > most {
 		t.Errorf("the secret was read %d times within %s", n, h.span(n))
 	}
 }
