@@ -1,7 +1,7 @@
 {{- /*
 SPDX-License-Identifier: Apache-2.0
 What Lockstep may do, once for the cluster and once for a list of namespaces. docs/rbac.md is made from what this
-renders to: the comment above a rule says why, and "Off:" which value turns it off.
+renders to: the comment above a rule says why, and "Off:" which value turns it off. A shadow may read, and not write.
 */}}
 {{- define "lockstep.rules" }}
   {{- if .Values.dialects.kes }}
@@ -10,17 +10,19 @@ renders to: the comment above a rule says why, and "Off:" which value turns it o
   - apiGroups: [kubernetes-client.io]
     resources: [externalsecrets]
     verbs: [get, list, watch]
+  {{- if not .Values.shadow }}
   # The status they read.
   # Off: dialects.kes=false
   - apiGroups: [kubernetes-client.io]
     resources: [externalsecrets/status]
     verbs: [patch]
   {{- end }}
+  {{- end }}
   # What they get. list and watch bring metadata only, so that a deleted or edited Secret is repaired at once; delete
   # replaces a Secret of its own whose type changed, which Kubernetes does not allow in place.
   - apiGroups: [""]
     resources: [secrets]
-    verbs: [get, list, watch, create, update, delete]
+    verbs: [get, list, watch{{ if not .Values.shadow }}, create, update, delete{{ end }}]
   {{- if include "lockstep.namespaces" . }}
   # The annotations that limit what a namespace may have. Its own namespace and no other: the API server takes a request
   # for a namespace as one within it.
@@ -47,22 +49,26 @@ renders to: the comment above a rule says why, and "Off:" which value turns it o
   # Off: dialects.eso=false
   - apiGroups: [external-secrets.io]
     resources: [externalsecrets, {{ $stores }}]
-    verbs: [get, list, watch, patch]
+    verbs: [get, list, watch{{ if not .Values.shadow }}, patch{{ end }}]
+  {{- if not .Values.shadow }}
   # The status they read.
   # Off: dialects.eso=false
   - apiGroups: [external-secrets.io]
     resources: [externalsecrets/status, {{ $status }}]
     verbs: [patch]
+  {{- end }}
   # Templates and certificates of CAs. list and watch bring metadata only, so that a change is seen at once.
   # Off: dialects.eso=false
   - apiGroups: [""]
     resources: [configmaps]
     verbs: [get, list, watch]
+  {{- if not .Values.shadow }}
   # What happened, where kubectl describe shows it.
   # Off: dialects.eso=false
   - apiGroups: ["", events.k8s.io]
     resources: [events]
     verbs: [create, patch]
+  {{- end }}
 {{- end }}
 
 {{- define "lockstep.rules.tokens" }}
