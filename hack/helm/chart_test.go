@@ -164,6 +164,32 @@ func TestPowers(t *testing.T) {
 	}
 }
 
+// TestShadow holds that one who writes nothing may not, whatever else is on.
+func TestShadow(t *testing.T) {
+	t.Parallel()
+	for _, values := range []string{"shadow: true", "shadow: true\nnamespaces: [a]"} {
+		r := render(t, values)
+		var lease []string
+		for _, name := range r.names(roleKinds...) {
+			var role rbacv1.ClusterRole // a Role has the same rules
+			if err := yamlInto(r.objects[name], &role); err != nil {
+				t.Fatal(err)
+			}
+			for _, rule := range role.Rules {
+				reads := !slices.ContainsFunc(rule.Verbs, func(verb string) bool { return verb != "get" && verb != "list" && verb != "watch" })
+				if isLease := slices.Equal(rule.Resources, []string{"leases"}); isLease {
+					lease = append(lease, rule.ResourceNames...)
+				} else if !reads {
+					t.Errorf("%s may %v %v", name, rule.Verbs, rule.Resources)
+				}
+			}
+		}
+		if !slices.Equal(lease, []string{"lockstep-controller-shadow"}) {
+			t.Errorf("leases %v: a shadow that takes the lease of who works stops it", lease)
+		}
+	}
+}
+
 // TestCRDs holds that an uninstall keeps them, and an upgrade can change them.
 func TestCRDs(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,7 +47,7 @@ type file struct {
 	name    string
 	about   string // comment at its head
 	before  string // manifests that the chart does not make
-	scoped  bool   // for each of a list of namespaces
+	from    string // which installation: cluster when empty, scoped for each of a list of namespaces, shadow
 	objects []string
 }
 
@@ -81,7 +82,7 @@ var files = []file{
 #   kubectl apply -n a -f namespace.yaml
 #   kubectl apply -n b -f namespace.yaml
 `,
-		scoped:  true,
+		from:    scoped,
 		objects: []string{"Role/lockstep", "RoleBinding/lockstep"},
 	},
 	{
@@ -91,7 +92,7 @@ var files = []file{
 #   kubectl apply -n a -f namespace.yaml -f namespace-eso.yaml
 # There are no ClusterSecretStores here: a Role cannot grant them.
 `,
-		scoped:  true,
+		from:    scoped,
 		objects: []string{"Role/lockstep-eso", "RoleBinding/lockstep-eso"},
 	},
 	{
@@ -107,15 +108,23 @@ var files = []file{
 		about:   "# Optional: what --metrics-secure needs to ask whose a token is, and whether they may have the metrics.\n",
 		objects: []string{"ClusterRole/lockstep-metrics-auth", "ClusterRoleBinding/lockstep-metrics-auth"},
 	},
+	{
+		name: "shadow.yaml",
+		about: `# For an instance of all dialects that only looks (--shadow), beside one that works or alone. It needs no other file here.
+`,
+		before: "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: " + namespace + "\n",
+		from:   shadow,
+		objects: []string{
+			"ServiceAccount/lockstep-shadow", "Role/lockstep-shadow-leader-election", "RoleBinding/lockstep-shadow-leader-election",
+			"ClusterRole/lockstep-shadow", "ClusterRoleBinding/lockstep-shadow", "ClusterRole/lockstep-shadow-eso", "ClusterRoleBinding/lockstep-shadow-eso",
+		},
+	},
 }
 
 // text is the file. An object that is not rendered is an error: somebody would
 // install too little.
-func (f file) text(cluster, scoped []object) (string, error) {
-	from := cluster
-	if f.scoped {
-		from = scoped
-	}
+func (f file) text(made map[string][]object) (string, error) {
+	from := made[cmp.Or(f.from, cluster)]
 	var docs []string
 	if f.before != "" {
 		docs = append(docs, f.before)

@@ -29,6 +29,19 @@ const (
 // everything switches all on that is off unless set.
 const everything = "rbac.serviceAccountTokenCreate=true,metrics.listen.secure.enabled=true,systemAuthDelegator=true"
 
+// The installations that the files are taken from.
+const (
+	cluster = "cluster"
+	scoped  = "scoped"
+	shadow  = "shadow"
+)
+
+var installations = map[string]struct{ release, values string }{
+	cluster: {release, everything},
+	scoped:  {release, everything + ",namespaces={" + watched + "}"},
+	shadow:  {release + "-shadow", "shadow=true"},
+}
+
 func main() {
 	helm := flag.String("helm", "bin/helm", "the `binary` of Helm")
 	chart := flag.String("chart", "deploy/charts/lockstep", "`folder` of the chart")
@@ -42,16 +55,15 @@ func main() {
 }
 
 func run(helm, chart, out, page string) error {
-	cluster, err := render(helm, chart, everything)
-	if err != nil {
-		return err
-	}
-	scoped, err := render(helm, chart, everything+",namespaces={"+watched+"}")
-	if err != nil {
-		return err
+	made := map[string][]object{}
+	for name, in := range installations {
+		var err error
+		if made[name], err = render(helm, chart, in.release, in.values); err != nil {
+			return err
+		}
 	}
 	for _, f := range files {
-		text, err := f.text(cluster, scoped)
+		text, err := f.text(made)
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)
 		}
@@ -59,7 +71,7 @@ func run(helm, chart, out, page string) error {
 			return err
 		}
 	}
-	text, err := table(cluster, scoped)
+	text, err := table(made[cluster], made[scoped])
 	if err != nil {
 		return err
 	}
@@ -68,7 +80,7 @@ func run(helm, chart, out, page string) error {
 
 // render returns the objects that the chart makes of values, each with the
 // comments of its template.
-func render(helm, chart, values string) ([]object, error) {
+func render(helm, chart, release, values string) ([]object, error) {
 	cmd := exec.Command(helm, "template", release, chart, "--namespace", namespace, "--set", values) //nolint:gosec // the developer names the binary
 	cmd.Stderr = os.Stderr
 	text, err := cmd.Output()

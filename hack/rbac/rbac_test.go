@@ -97,7 +97,7 @@ func TestIncomplete(t *testing.T) {
 			}
 			_, err = objects[0].rules()
 			if name == "NoRole" {
-				_, err = file{objects: []string{"Role/lockstep"}, scoped: true}.text(nil, objects)
+				_, err = file{objects: []string{"Role/lockstep"}, from: scoped}.text(map[string][]object{scoped: objects})
 			}
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want %q", err, tc.want)

@@ -33,7 +33,8 @@ const pageHead = `# What Lockstep may do
 This is every rule of the [Helm chart](install.md), why it is there, and which value turns it off. [deploy/rbac](../deploy/rbac) has the same for who installs without
 Helm, and all tests against an API server run with that and nothing more.
 
-There is no wildcard, nothing is granted to users, and nothing is added to the built-in roles unless ` + "`rbac.aggregateToView` or `rbac.aggregateToEdit`" + ` is set.
+There is no wildcard, nothing is granted to users, and nothing is added to the built-in roles unless ` + "`rbac.aggregateToView` or `rbac.aggregateToEdit`" + ` is set. With
+` + "`shadow=true`" + ` nothing is granted but get, list and watch, and a lease.
 `
 
 // A section is about the roles of one place.

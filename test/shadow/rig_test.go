@@ -181,24 +181,28 @@ func (s *stage) requests(t *testing.T, account string) (out []request, leases in
 }
 
 // account makes a service account with the RBAC that is shipped for all
-// namespaces, or with what of it reads, and returns its access.
+// namespaces, or for one that only looks, and returns its access.
 func (s *stage) account(t *testing.T, name string, reads bool) *rest.Config {
 	t.Helper()
-	for _, file := range []string{"rbac/base.yaml", "rbac/cluster.yaml", "rbac/cluster-eso.yaml"} {
+	files := []string{"rbac/base.yaml", "rbac/cluster.yaml", "rbac/cluster-eso.yaml"}
+	if reads {
+		files = []string{"rbac/shadow.yaml"}
+	}
+	for _, file := range files {
 		raw, err := deploy.RBAC.ReadFile(file)
 		must(t, err)
 		for _, doc := range documents(t, raw) {
 			if doc.GetKind() == "Namespace" {
 				continue
 			}
-			must(t, s.user.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(renamed(doc, name, reads)), client.FieldOwner("kubectl"), client.ForceOwnership))
+			must(t, s.user.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(renamed(doc, name)), client.FieldOwner("kubectl"), client.ForceOwnership))
 		}
 	}
 	return s.access(t, name)
 }
 
 // renamed is a document of the RBAC for another service account.
-func renamed(doc *unstructured.Unstructured, account string, reads bool) *unstructured.Unstructured {
+func renamed(doc *unstructured.Unstructured, account string) *unstructured.Unstructured {
 	if doc.GetKind() == "ServiceAccount" {
 		doc.SetName(account)
 		return doc
@@ -212,21 +216,6 @@ func renamed(doc *unstructured.Unstructured, account string, reads bool) *unstru
 		}, "subjects")
 		return doc
 	}
-	if doc.GetKind() != "ClusterRole" || !reads {
-		return doc
-	}
-	rules, _, _ := unstructured.NestedSlice(doc.Object, "rules")
-	var kept []any
-	for _, r := range rules {
-		rule, _ := r.(map[string]any)
-		verbs, _, _ := unstructured.NestedStringSlice(rule, "verbs")
-		verbs = slices.DeleteFunc(verbs, func(v string) bool { return !slices.Contains([]string{"get", "list", "watch"}, v) })
-		if len(verbs) > 0 {
-			_ = unstructured.SetNestedStringSlice(rule, verbs, "verbs")
-			kept = append(kept, rule)
-		}
-	}
-	_ = unstructured.SetNestedSlice(doc.Object, kept, "rules")
 	return doc
 }
 
