@@ -188,7 +188,7 @@ func TestPauseKES(t *testing.T) {
 func TestPauseAll(t *testing.T) {
 	ns := shared.namespace(t, "pause-all")
 	shared.apply(t, ns, fakeStore+external+"}"+both)
-	access := shared.account(t, "paused", true)
+	access := shared.account(t, "paused", false)
 	c := start(t, access, nil, config.Controller{Pause: true, LeaderElect: true})
 	answers(t, "http://"+c.health+"/readyz", "", http.StatusOK)
 	answers(t, "http://"+c.health+"/healthz", "", http.StatusOK)
