@@ -213,7 +213,7 @@ func (h Harness) scouts(ctx context.Context, ref backend.Ref, mutates bool) erro
 		}
 	}
 	if untouched := errors.Is(told[0], backend.ErrUntouched); untouched != mutates || !untouched && told[0] != nil {
-		return fmt.Errorf("%s: the Scout says %v, and reading changes it: %t", ref, told[0], mutates)
+		return fmt.Errorf("%s: the Scout says %s, and reading changes it: %t", ref, fmt.Sprint(told[0]), mutates)
 	}
 	return nil
 }

@@ -164,7 +164,9 @@ func (d *demo) run(ctx context.Context, in io.Reader, name string, args ...strin
 		path = filepath.Join(d.bin, "control-plane", name)
 	}
 	cmd := exec.CommandContext(ctx, path, args...) //nolint:gosec // our own binaries
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+d.path("admin.kubeconfig"))
+	// kubectl remembers what a server of this address served, and the address may
+	// have been another's before.
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+d.path("admin.kubeconfig"), "KUBECACHEDIR="+d.path("kube-cache"))
 	cmd.Stdin = in
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

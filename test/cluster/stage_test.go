@@ -167,8 +167,8 @@ func (s *stage) loadLockstep(ctx context.Context) error {
 // loadApp builds the application and brings its image.
 func (s *stage) loadApp(ctx context.Context) error {
 	program := filepath.Join(s.dir, "app")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", program, "./app")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0") // there is no C library in the image
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", program, "./app") //nolint:gosec // the folder is ours
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")                                     // there is no C library in the image
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the application: %w\n%s", err, out)
 	}
@@ -212,7 +212,7 @@ func helm(t *testing.T, args ...string) string {
 // try runs a program that finds the cluster by KUBECONFIG.
 func try(ctx context.Context, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // our own builds
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+shared.kubeconfig(), "HELM_CACHE_HOME="+shared.dir, "HELM_CONFIG_HOME="+shared.dir, "HELM_DATA_HOME="+shared.dir)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+shared.kubeconfig(), "KUBECACHEDIR="+shared.dir, "HELM_CACHE_HOME="+shared.dir, "HELM_CONFIG_HOME="+shared.dir, "HELM_DATA_HOME="+shared.dir)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {

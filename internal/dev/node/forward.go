@@ -31,7 +31,7 @@ func newForward(ctx context.Context, dial func(context.Context) (net.Conn, error
 	}
 	f := &forward{listener: l, dial: dial, conns: map[net.Conn]struct{}{}}
 	f.all.Add(1)
-	go f.accept()
+	go f.accept() //nolint:contextcheck // it ends by the listener
 	return f, nil
 }
 

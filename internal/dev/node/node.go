@@ -92,7 +92,7 @@ func (n *Node) bringUp(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := n.start(p); err != nil {
+		if err := n.start(p); err != nil { //nolint:contextcheck // a part lives until it is stopped
 			return err
 		}
 		if p.name == APIServer { // without which the others start by failing
@@ -209,7 +209,7 @@ func (n *Node) Restart(ctx context.Context, part string) error {
 		if err := r.stop(ctx); err != nil {
 			return fmt.Errorf("stop %s: %w", part, err)
 		}
-		if err := n.start(p); err != nil {
+		if err := n.start(p); err != nil { //nolint:contextcheck // a part lives until it is stopped
 			return err
 		}
 		return errors.Join(n.apiReady(ctx), n.takesPods(ctx))

@@ -77,8 +77,11 @@ func serve(ctx context.Context, address, dir string) error {
 	}()
 	for {
 		conn, err := l.Accept()
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return nil // it is told to end
+		}
+		if err != nil {
+			return err
 		}
 		go session(ctx, conn, dir)
 	}
