@@ -374,7 +374,7 @@ func (f *Feed) Ask(id spec.ID, force bool) (plan.Snapshot, bool) {
 	if fo == nil {
 		return nil, false
 	}
-	fo.resting, fo.held = false, nil
+	fo.resting, fo.held, fo.gathers = false, nil, false
 	now := time.Now()
 	if force {
 		fo.forced = now

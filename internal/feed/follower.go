@@ -22,6 +22,7 @@ type follower struct {
 	resting   bool                // it never asked, and was not woken yet
 	held      map[plan.Key]string // as in Subscription, while it rests
 	forced    time.Time           // what was read before does not count; zero once all is there
+	gathers   bool                // it waits for what was read because of a change
 	told      bool                // it got its answers, and they are kept until it follows what its listings yielded
 
 	left     []left // leases in its Secret that it asks for no more
@@ -97,7 +98,7 @@ func (q *question) tell(a *plan.Answer, news bool) bool {
 	if !due || fo.waiting > 0 {
 		return false
 	}
-	fo.resting = false
+	fo.resting, fo.gathers = false, false
 	return true
 }
 

@@ -48,6 +48,8 @@ type login struct {
 
 	watcher bool   // it tells changes as they happen
 	hangUp  func() // ends the stream of notices; nil while there is none
+	// listening is since when the stream is open, or tried to be.
+	listening time.Time
 
 	prober  bool      // it can tell changes without reading
 	probes  []*ref    // due to be probed

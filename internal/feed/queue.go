@@ -93,7 +93,7 @@ func (l *login) taken(out []*ref, from *line, p place, n int) []*ref {
 		from.leave()
 		l.account.serve(ns)
 		r.place = nowhere
-		r.busy, r.urgent = true, p == inUrgent
+		r.busy, r.urgent, r.noticed = true, p == inUrgent, false
 		if r.lease != nil && !r.lease.replace {
 			r.renewing = r.lease.id
 		}
@@ -178,6 +178,7 @@ func (f *Feed) settled(r *ref, result reply) []spec.ID {
 		return f.divide(r, result)
 	}
 	now := time.Now()
+	known, digest := !r.read.IsZero(), r.digest
 	if before := r.lost.IsZero(); f.withhold(r, result, now) {
 		r.tried, r.news = now, before || r.news
 	} else {
@@ -199,6 +200,9 @@ func (f *Feed) settled(r *ref, result reply) []spec.ID {
 	var wake []spec.ID
 	if r.listing != nil {
 		f.widen(r, now)
+	}
+	if known && r.digest != digest {
+		f.bring(r, now)
 	}
 	for q := range r.asked {
 		if q.tell(&answer, news) {

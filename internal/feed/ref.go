@@ -32,6 +32,9 @@ type ref struct {
 	urgent bool      // the read under way is
 	again  bool      // it must be read once more, because the read under way began too early
 	news   bool      // an answer that was superseded by again was news
+	// noticed is set when a notice came while the read was under way.
+	noticed bool
+	aside   time.Time // when it was read because another one changed
 
 	tried     time.Time // when the last answer came, good or bad; zero before the first
 	read      time.Time // when the last good one came

@@ -145,6 +145,10 @@ func (f *Feed) reschedule(r *ref, now time.Time) {
 	} else if r.lease != nil && r.every > 0 || r.login.prober && r.every > 0 || !r.mutates && (r.every > 0 || r.owed()) {
 		due = r.soonest(r.usual(now))
 	}
+	if r.noticed && r.err == nil {
+		due = r.tried.Add(settle)
+	}
+	r.noticed = false
 	if due.IsZero() {
 		f.schedule.remove(r)
 		return

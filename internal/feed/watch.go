@@ -79,7 +79,9 @@ func (l *login) unchain(r *ref) {
 func (f *Feed) watch(ctx context.Context, l *login) {
 	for n := 0; ; {
 		began := time.Now()
+		f.listens(l, began)
 		err := l.store.Watch(ctx, func(ref backend.Ref) { f.noticed(l, ref) })
+		f.listens(l, time.Time{})
 		if ctx.Err() != nil {
 			return
 		}
@@ -97,6 +99,19 @@ func (f *Feed) watch(ctx context.Context, l *login) {
 		// What changed in between was not told.
 		f.noticed(l, backend.Ref{})
 	}
+}
+
+// listens notes since when there is a stream; zero when there is none.
+func (f *Feed) listens(l *login, since time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	l.listening = since
+}
+
+// told reports whether changes are told as they happen. A store that has no stream
+// for us says so sooner than that.
+func (l *login) told(now time.Time) bool {
+	return !l.listening.IsZero() && now.Sub(l.listening) >= settle
 }
 
 // patience is how long to wait before a stream is opened again.
@@ -135,7 +150,7 @@ func (f *Feed) hasten(r *ref, now time.Time) {
 		return
 	}
 	if r.busy {
-		r.again = true // the read under way may have seen what was before
+		r.noticed = true // the read under way may have seen what was before
 		return
 	}
 	due := r.tried.Add(settle)
