@@ -120,6 +120,7 @@ func newRealm(t *testing.T, seed uint64) *realm {
 	d := ESO(eso.Settings{Drivers: drivers})
 	w := cluster.Writer{Client: r.api}
 	r.eso = &Reconciler{Dialect: d, Drivers: drivers, Adopt: diff.AdoptMerge, Objects: r.api, Gatherer: g, Feed: r.watch.feed, Writer: w}
+	r.eso.reports = newReports(r.eso.reportLate)
 	r.eso.wake = func(req reconcile.Request) { r.queues["eso"].Add(req) }
 	r.watch.reconcilers = []*Reconciler{r.eso}
 	for _, kind := range d.Stores {
@@ -203,6 +204,7 @@ func (r *realm) live() {
 		r.serve(ctx, &running, s.Store.Kind, 2, s)
 	}
 	running.Go(func() { r.watch.feed.Run(ctx) })
+	running.Go(func() { r.eso.reports.run(ctx) })
 	running.Go(func() { r.tell(ctx) })
 	r.change(r.found)
 	for range 400 {

@@ -4,7 +4,6 @@ package controller
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -29,13 +28,10 @@ func (r *Reconciler) pause(ctx context.Context, req reconcile.Request, s spec.Sp
 	}
 	after := r.Dialect.Pause(obj, by, time.Now())
 	if after == nil {
+		r.reports.settled(req, obj)
 		return nil
 	}
-	if err := r.Writer.Status(ctx, obj, after); err != nil {
-		return fmt.Errorf("write status: %w", err)
-	}
-	r.targets.reported(req, obj, after)
-	return nil
+	return r.report(ctx, req, obj, after)
 }
 
 // resumed returns the object with a status that does not say any more that it is

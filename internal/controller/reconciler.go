@@ -48,12 +48,14 @@ type Reconciler struct {
 	Shadow *shadow.Report
 
 	targets targets
+	reports *reports
 	wake    func(reconcile.Request)
 }
 
 // Reconcile looks at one object: once when it appears or changes, and then
 // only when the feed, its Secret, or something it depends on gives a reason.
 func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	defer r.reports.look(req)()
 	obj := r.Dialect.New()
 	err := r.Objects.Get(ctx, req.NamespacedName, obj)
 	switch {
@@ -73,7 +75,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		r.forget(req, r.Feed.Forget)
 		return reconcile.Result{}, nil
 	}
-	obj = r.targets.latest(req, obj)
+	obj = r.reports.latest(req, r.targets.latest(req, obj))
 	s := r.Dialect.Spec(obj, time.Now())
 	known := r.targets.put(req, s)
 	in, err := r.Gatherer.Inputs(ctx, s, r.Dialect.Kinds(), r.targets.seen(req))
@@ -115,7 +117,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		return reconcile.Result{}, nil // the feed wakes it
 	}
 	facts.Desired = render.Secret(s, in, p, answers, r.Drivers)
+	written := r.reports.writing()
 	err = r.write(ctx, req, s, in, &facts)
+	written()
 	if errors.Is(err, errChanged) {
 		return reconcile.Result{}, nil
 	}
@@ -262,11 +266,15 @@ func (r *Reconciler) finish(ctx context.Context, req reconcile.Request, s spec.S
 	now := time.Now()
 	beat := r.beat(obj, &out, facts, now)
 	after := r.resumed(obj, r.Dialect.Report(obj, out, now), now)
-	if after != nil {
-		if err := r.Writer.Status(ctx, obj, after); err != nil {
-			return reconcile.Result{}, fmt.Errorf("write status: %w", err)
+	switch {
+	case after == nil:
+		r.reports.settled(req, obj)
+	case facts.Written && !out.Backoff:
+		r.reports.later(req, obj, after)
+	default:
+		if err := r.report(ctx, req, obj, after); err != nil {
+			return reconcile.Result{}, err
 		}
-		r.targets.reported(req, obj, after)
 	}
 	if r.Dialect.Events {
 		r.Events.Tell(obj, out, facts.Verb, after != nil)
@@ -277,6 +285,29 @@ func (r *Reconciler) finish(ctx context.Context, req reconcile.Request, s spec.S
 	}
 	r.targets.succeeded(req)
 	return reconcile.Result{RequeueAfter: sooner(sooner(out.Again, r.look(s)), beat)}, nil
+}
+
+// report writes a status now.
+func (r *Reconciler) report(ctx context.Context, req reconcile.Request, obj, after client.Object) error {
+	before := r.reports.instead(req, obj)
+	if err := r.Writer.Status(ctx, before, after); err != nil {
+		return fmt.Errorf("write status: %w", err)
+	}
+	r.targets.reported(req, before, after)
+	return nil
+}
+
+// reportLate writes a status that waited, unless its object is gone.
+func (r *Reconciler) reportLate(ctx context.Context, req reconcile.Request, before, after client.Object) error {
+	now := r.Dialect.New()
+	if err := r.Objects.Get(ctx, req.NamespacedName, now); err != nil || now.GetUID() != before.GetUID() {
+		return client.IgnoreNotFound(err)
+	}
+	if err := r.Writer.Status(ctx, before, after); err != nil {
+		return err
+	}
+	r.targets.reported(req, before, after)
+	return nil
 }
 
 // beat has the status of an object that is in sync written when its time is too
@@ -313,6 +344,7 @@ func sooner(a, b time.Duration) time.Duration {
 
 // forget ends what is known of an object, in the feed by Gone or Forget.
 func (r *Reconciler) forget(req reconcile.Request, end func(spec.ID)) {
+	r.reports.drop(req)
 	if id, ok := r.targets.remove(req); ok {
 		end(id)
 		r.Shadow.Drop(id)

@@ -136,6 +136,13 @@ func (s shared) serve(ctx context.Context, d Dialect) error {
 		Events:   s.events,
 		Feed:     s.watch.feed, Heartbeat: s.heartbeat, Shadow: s.watch.shadow,
 	}
+	r.reports = newReports(r.reportLate)
+	if err := s.mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
+		r.reports.run(ctx)
+		return nil
+	})); err != nil {
+		return fmt.Errorf("add the statuses: %w", err)
+	}
 	r.targets.orphans = r.Shadow != nil // what others write is what is looked for
 	s.watch.reconcilers = append(s.watch.reconcilers, r)
 	if err := r.setup(s.mgr, s.watch.waker, s.everywhere); err != nil {

@@ -202,6 +202,7 @@ func (f *Feed) settled(r *ref, result reply) []spec.ID {
 		f.widen(r, now)
 	}
 	if known && r.digest != digest {
+		r.turned = now
 		f.bring(r, now)
 	}
 	for q := range r.asked {

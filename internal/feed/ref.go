@@ -34,6 +34,7 @@ type ref struct {
 	news   bool      // an answer that was superseded by again was news
 	// noticed is set when a notice came while the read was under way.
 	noticed bool
+	turned  time.Time // when it was last read with another value than before
 	aside   time.Time // when it was read because another one changed
 
 	tried     time.Time // when the last answer came, good or bad; zero before the first

@@ -16,10 +16,10 @@ import (
 //	the other secret                          the object
 //	is being read, or in the queue            waits for it
 //	is polled, and its turn comes later       has it read now, and waits for it
-//	… but was read a moment ago, was read     takes what is known
-//	  so in this interval already, is one
-//	  of too many, or something tells of
-//	  its changes
+//	… but was read a moment ago               takes what is known; it is read soon
+//	… and had changed then, was read so in    takes what is known
+//	  this interval already, is one of too
+//	  many, or something tells of changes
 //	is failing, is lent, changes by reading,  takes what is known
 //	  or is another login's
 //
@@ -45,9 +45,16 @@ func (f *Feed) bring(r *ref, now time.Time) {
 	if r.listing != nil || r.err != nil || !r.lost.IsZero() {
 		return
 	}
-	along := r.along(now)
-	for other := range along {
+	for other := range r.along(now) {
+		rest := other.tried.Add(min(other.every/12, slack))
+		if rest.After(now) && other.turned.Equal(other.tried) {
+			continue
+		}
 		other.aside = now
+		if rest.After(now) {
+			f.schedule.set(other, rest)
+			continue
+		}
 		f.schedule.remove(other)
 		other.enqueue(false)
 	}
@@ -82,7 +89,7 @@ func (r *ref) along(now time.Time) map[*ref]struct{} {
 		}
 		for _, o := range q.follower.questions.list {
 			x := o.ref
-			if x == r || !x.beside(l) || x.busy || x.place != nowhere || x.probed(now) || x.recent(now) {
+			if x == r || !x.beside(l) || x.busy || x.place != nowhere || x.probed(now) || now.Sub(x.aside) < x.every {
 				continue
 			}
 			if out[x] = struct{}{}; len(out) > most {
@@ -100,9 +107,4 @@ func (fo *follower) listens() bool { return fo.mode == spec.Periodic && !fo.rest
 // changed.
 func (r *ref) beside(l *login) bool {
 	return r.login == l && r.listing == nil && r.lease == nil && !r.mutates && r.err == nil
-}
-
-// recent reports whether to read a secret would tell nothing new, or be too much.
-func (r *ref) recent(now time.Time) bool {
-	return now.Sub(r.tried) < min(r.every/12, slack) || now.Sub(r.aside) < r.every
 }

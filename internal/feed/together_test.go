@@ -71,6 +71,7 @@ func TestReadAlong(t *testing.T) {
 		watch  bool
 		probe  bool
 		want   int    // reads of q when p changes
+		soon   int    // … and a little later
 		woken  string // who is told of p
 	}{
 		"an object's other": {reason: "it may have changed, too", begin: both, want: 1},
@@ -97,7 +98,7 @@ func TestReadAlong(t *testing.T) {
 				w.sync(sub("of "+n, hour, "p", "q", n))
 			}
 		}, woken: "of n7"},
-		"one that was just read": {reason: "it would tell nothing new", begin: func(w *world) {
+		"one that was just read": {reason: "it may have changed since, and is read again soon", soon: 1, begin: func(w *world) {
 			both(w)
 			w.sync(sub("b", hour, "q"))
 		}, last: func(w *world) {
@@ -147,6 +148,10 @@ func TestReadAlong(t *testing.T) {
 				}
 				if got := w.memory.Reads("q") - reads; got != c.want {
 					t.Errorf("%s: %d reads of q when p changed, want %d", c.reason, got, c.want)
+				}
+				w.pass(slack)
+				if got := w.memory.Reads("q") - reads; got != c.want+c.soon {
+					t.Errorf("%s: %d reads of q soon after that, want %d", c.reason, got, c.want+c.soon)
 				}
 				w.wantFinds(finds, "p is in none")
 				w.wantWoken(cmp.Or(c.woken, "a"), 1, "p changed")
