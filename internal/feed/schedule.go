@@ -146,7 +146,7 @@ func (f *Feed) reschedule(r *ref, now time.Time) {
 		due = r.soonest(r.usual(now))
 	}
 	if r.noticed && r.err == nil {
-		due = r.tried.Add(settle)
+		due = r.tried.Add(r.rest())
 	}
 	r.noticed = false
 	if due.IsZero() {

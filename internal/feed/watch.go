@@ -18,7 +18,8 @@ import (
 
 const (
 	// settle is how long a secret is left alone after a read, however many
-	// notices come: a writer in a loop must not make a reader in a loop.
+	// notices come: a writer in a loop must not make a reader in a loop. For a
+	// listing it is slack.
 	settle = time.Second
 	// healthy is how long a stream has to last for its end to be bad luck.
 	healthy = time.Minute
@@ -153,11 +154,19 @@ func (f *Feed) hasten(r *ref, now time.Time) {
 		r.noticed = true // the read under way may have seen what was before
 		return
 	}
-	due := r.tried.Add(settle)
+	due := r.tried.Add(r.rest())
 	if due.Before(now) {
 		due = now
 	}
 	if !r.scheduled() || r.due.After(due) {
 		f.schedule.set(r, due)
 	}
+}
+
+// rest is how long a notice waits after a read.
+func (r *ref) rest() time.Duration {
+	if r.listing != nil {
+		return slack // it costs more, and every notice is about it
+	}
+	return settle
 }

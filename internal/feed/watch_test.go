@@ -43,7 +43,7 @@ func TestNoticeMakesDue(t *testing.T) {
 func TestNoticesAreCoalesced(t *testing.T) {
 	watching(t, func(t *testing.T, w *world) {
 		w.set("0", "p")
-		w.sync(sub("a", hour, "p"))
+		w.sync(sub("a", hour, "p").lists("l"))
 		for i := range 1000 {
 			w.set(strconv.Itoa(i+1), "p")
 			w.pass(10 * time.Millisecond)
@@ -52,6 +52,9 @@ func TestNoticesAreCoalesced(t *testing.T) {
 		w.wantText(w.now("a"), at("p"), "1000", "the last one counts")
 		if n := w.memory.Reads("p"); n > 14 {
 			t.Errorf("1,000 notices in 10 seconds cost %d reads, want about one a second", n)
+		}
+		if n := len(w.finder.log()); n > 4 {
+			t.Errorf("1,000 notices in 10 seconds cost %d listings, want one in five", n)
 		}
 	})
 }

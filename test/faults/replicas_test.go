@@ -101,8 +101,8 @@ func (w *world) leader() string {
 }
 
 // away is for how long the API server is. A client whose requests hang learns of
-// it after 45 seconds, by the ping of its connection.
-const away = 20 * time.Second
+// it within that, after 45 seconds, by the ping of its connection.
+const away = time.Minute
 
 // TestAPIServerAway: nobody who reads the manager hears of it, and all is current
 // once it is back.
@@ -116,6 +116,7 @@ func TestAPIServerAway(t *testing.T) {
 		"hangs":  {"it takes requests and does not answer", hangs},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, "2s")
 			g := newGateway(t)
 			must(t, w.create(names(0, 2*paths)...))
@@ -132,7 +133,8 @@ func TestAPIServerAway(t *testing.T) {
 			w.manager.rotate()
 			<-whole.C
 			must(t, p.alive())
-			if n, most := w.manager.asked()-asked, paths*int(time.Since(began)/(2*time.Second)+2); n > most {
+			// Each in its turn, and once more for each rotation, because others changed.
+			if n, most := w.manager.asked()-asked, paths*int(time.Since(began)/(2*time.Second)+2+2); n > most {
 				t.Errorf("%s: the manager was asked %d times meanwhile, want at most %d", c.reason, n, most)
 			}
 			before := len(g.writes(0))
