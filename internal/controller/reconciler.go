@@ -118,7 +118,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	}
 	facts.Desired = render.Secret(s, in, p, answers, r.Drivers)
 	written := r.reports.writing()
-	err = r.write(ctx, req, s, in, &facts)
+	err = r.write(ctx, req, s, in, &facts, r.Dialect.Synced(obj))
 	written()
 	if errors.Is(err, errChanged) {
 		return reconcile.Result{}, nil
@@ -191,8 +191,9 @@ func (r *Reconciler) ask(ctx context.Context, req reconcile.Request, s spec.Spec
 	return r.Feed.Ask(s.Object.ID(), false)
 }
 
-// write carries out what the diff asks for.
-func (r *Reconciler) write(ctx context.Context, req reconcile.Request, s spec.Spec, in spec.Inputs, facts *outcome.Facts) error {
+// write carries out what the diff asks for. synced says that the object was in
+// sync before.
+func (r *Reconciler) write(ctx context.Context, req reconcile.Request, s spec.Spec, in spec.Inputs, facts *outcome.Facts, synced bool) error {
 	d := diff.Compute(s, in, facts.Desired, r.Adopt)
 	facts.Refused, facts.State, facts.Filled = d.Refused, d.State, d.Filled
 	facts.Bound = in.Current != nil && s.Target.Creation != spec.None && !unread(facts.Desired.Problems)
@@ -200,7 +201,13 @@ func (r *Reconciler) write(ctx context.Context, req reconcile.Request, s spec.Sp
 		r.targets.saw(req, in.Current)
 		return nil
 	}
-	if issue, err := r.stillAllowed(ctx, req, s, in.Stores); err != nil || issue != nil {
+	objects := r.Objects
+	if synced && d.Changes[0].Verb == diff.Create {
+		// Its Secret is gone, as it is when the object was deleted and the cache is
+		// late: the garbage collector would take what is made each time.
+		objects = r.Gatherer.Live
+	}
+	if issue, err := r.stillAllowed(ctx, objects, req, s, in.Stores); err != nil || issue != nil {
 		facts.Refused = issue
 		return err
 	}
@@ -232,9 +239,9 @@ var errChanged = errors.New("the object or a store of it changed meanwhile")
 // stillAllowed looks again at the object and at its stores right before a
 // write: since they were read, the manifest may have changed, a store may be
 // gone or mean another place, and a namespace may have lost its label.
-func (r *Reconciler) stillAllowed(ctx context.Context, req reconcile.Request, s spec.Spec, read map[spec.StoreKey]spec.Store) (*spec.Issue, error) {
+func (r *Reconciler) stillAllowed(ctx context.Context, objects client.Reader, req reconcile.Request, s spec.Spec, read map[spec.StoreKey]spec.Store) (*spec.Issue, error) {
 	obj := r.Dialect.New()
-	if err := r.Objects.Get(ctx, req.NamespacedName, obj); err != nil || string(obj.GetUID()) != s.Object.UID ||
+	if err := objects.Get(ctx, req.NamespacedName, obj); err != nil || string(obj.GetUID()) != s.Object.UID ||
 		obj.GetGeneration() != s.Object.Generation || spec.Paused(obj.GetAnnotations()) != "" {
 		return nil, errors.Join(errChanged, client.IgnoreNotFound(err))
 	}

@@ -116,7 +116,6 @@ func TestAPIServerAway(t *testing.T) {
 		"hangs":  {"it takes requests and does not answer", hangs},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			w := newWorld(t, "2s")
 			g := newGateway(t)
 			must(t, w.create(names(0, 2*paths)...))
@@ -148,4 +147,32 @@ func TestAPIServerAway(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDeletedUnseen: an object is deleted, and of all events that of its Secret
+// comes first. The Secret is not made again, for the garbage collector to take it
+// once more, and so on.
+func TestDeletedUnseen(t *testing.T) {
+	w := newWorld(t, "2s")
+	g := newGateway(t)
+	all := names(0, 2)
+	must(t, w.create(all...))
+	p := w.run(g.access, "--leader-elect=false")
+	w.settle("the first sync")
+	g.belate(true)
+	w.polled(4) // it goes on with what it knows
+	before, looked := len(g.writes(0)), g.looked()
+	must(t, w.remove(all[0]))
+	w.until("the Secret is missed", func() error {
+		if g.looked() == looked && len(g.writes(before)) == 0 {
+			return errors.New("nothing was asked")
+		}
+		return nil
+	})
+	if made := g.writes(before); len(made) > 0 {
+		t.Errorf("the object is gone, and there was %q", made)
+	}
+	g.belate(false)
+	w.settle("the events came")
+	must(t, p.alive())
 }

@@ -205,6 +205,8 @@ type gateway struct {
 	read    []string            // of single Secrets
 	hold    func(*http.Request) // keeps the answer to a write of a Secret back
 	leases  int                 // requests about leases
+	objects int                 // reads of single objects
+	late    bool                // streams and lists of objects do not come
 	cut     cut
 	open    chan struct{} // closed while requests pass
 }
@@ -256,9 +258,13 @@ func newGateway(t *testing.T) *gateway {
 // admits waits until a request may pass, or reports that it may not.
 func (g *gateway) admits(r *http.Request) bool {
 	g.mu.Lock()
-	now, open := g.cut, g.open
+	now, open, late := g.cut, g.open, g.late
 	g.mu.Unlock()
 	if now == resets {
+		return false
+	}
+	if late && r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/externalsecrets") {
+		<-r.Context().Done()
 		return false
 	}
 	select {
@@ -299,6 +305,8 @@ func (g *gateway) note(r *http.Response) error {
 	switch path := r.Request.URL.Path; {
 	case strings.Contains(path, "/leases"):
 		g.leases++
+	case r.Request.Method == http.MethodGet && strings.Contains(path, "/externalsecrets/o"):
+		g.objects++
 	case r.Request.Method == http.MethodGet && strings.Contains(path, "/secrets/o"):
 		g.read = append(g.read, r.Request.Method+" "+path)
 	case r.Request.Method != http.MethodGet && r.StatusCode < http.StatusMultipleChoices && !strings.HasSuffix(path, "/events"):
@@ -319,6 +327,21 @@ func (g *gateway) reads(since int) []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return append([]string(nil), g.read[since:]...)
+}
+
+// looked is how often a single object was read.
+func (g *gateway) looked() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.objects
+}
+
+// belate has nothing come any more of what happens to objects, or come again.
+func (g *gateway) belate(late bool) {
+	g.mu.Lock()
+	g.late = late
+	g.mu.Unlock()
+	g.server.CloseClientConnections()
 }
 
 // holding keeps the answers to writes of Secrets back until a function returns; nil
