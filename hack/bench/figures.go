@@ -28,7 +28,9 @@ type figures struct {
 // synced is a first sync, from the start of the process.
 type synced struct {
 	cost
-	spread
+	spread         // of the statuses
+	secrets spread // since when each was right
+	asked   int    // requests until all were
 }
 
 // resting is some time in which nothing changed.

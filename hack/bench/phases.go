@@ -143,6 +143,9 @@ func (r *rig) firstSync(ctx context.Context) (s synced, err error) {
 		if r.follow.count() < objects {
 			return false, nil
 		}
+		if s.asked == 0 {
+			s.asked = len(r.manager.requests().since(m.requests))
+		}
 		if s.cost, err = r.since(m); err != nil || len(firsts(s.list, patchStatus, lookedAfter)) < objects {
 			return false, err
 		}
@@ -159,14 +162,14 @@ func (r *rig) firstSync(ctx context.Context) (s synced, err error) {
 	for _, t := range firsts(s.list, patchStatus, lookedAfter) {
 		each = append(each, t.Sub(r.child.started))
 	}
-	s.spread = spreadOf(each)
+	s.spread, s.secrets = spreadOf(each), spreadOf(r.follow.after(r.child.started))
 	// What comes late is a part of what it costs.
 	if err := r.settled(ctx, m); err != nil {
 		return s, err
 	}
 	late, err := r.whole(ctx, m)
 	s.reads, s.writes, s.refused, s.list = late.reads, late.writes, late.refused, late.list
-	say("  all after %s, half of them after %s; %s", seconds(s.last), seconds(s.median), s.cost)
+	say("  all after %s, all Secrets after %s; %s", seconds(s.last), seconds(s.secrets.last), s.cost)
 	return s, err
 }
 

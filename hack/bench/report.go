@@ -109,6 +109,7 @@ func (r report) writeCounts(b *strings.Builder, f figures, whole bool) {
 		fmt.Fprintf(b, "- %s, %s: %s.\n", what, seconds(c.took), c)
 	}
 	line("First sync", f.sync.cost)
+	fmt.Fprintf(b, "  Secrets were right after %s.\n", f.sync.secrets)
 	fmt.Fprintf(b, "  Statuses were there after %s.\n", f.sync.spread)
 	line("At rest", f.rest.cost)
 	fmt.Fprintf(b, "  Resident are %s, of it %s not of files", megabytes(f.rest.memory.all), megabytes(f.rest.memory.anon))

@@ -20,7 +20,7 @@ func good() figures {
 		base: memory{all: 48e6, anon: 10e6}, raw: second(4),
 		sync: synced{
 			cost:   cost{took: second(6), requests: tally{kindRead: 100, kindLookup: 5}, writes: tally{createSecret: 1000, patchStatus: 1000}},
-			spread: spread{second(1), second(3), second(5), second(6)},
+			spread: spread{second(1), second(3), second(5), second(6)}, secrets: spread{last: second(3)}, asked: 105,
 		},
 		rest: resting{
 			cost:   cost{took: 2 * time.Minute, requests: tally{kindRead: 210}, writes: tally{}, cpu: second(1.2), burst: 4},
@@ -30,7 +30,7 @@ func good() figures {
 		noticed: changed{spread: spread{last: second(5)}},
 		restart: restarted{
 			cost:    cost{requests: tally{kindRead: 105}, writes: tally{updateSecret: 50, patchStatus: 50}},
-			arrived: time.Minute, users: 50,
+			arrived: time.Minute + starting, users: 50,
 		},
 	}
 }
@@ -53,7 +53,7 @@ func TestJudge(t *testing.T) {
 		want   string
 	}{
 		"Sync":     {func(f *figures) { f.sync.last++ }, rowSync},
-		"Requests": {func(f *figures) { f.sync.requests[kindRead]++ }, rowSyncRequests},
+		"Requests": {func(f *figures) { f.sync.asked++ }, rowSyncRequests},
 		"Writes":   {func(f *figures) { f.sync.writes["events create"] = 101 }, rowSyncWrites},
 		"Reads":    {func(f *figures) { f.rest.requests[kindRead]++ }, rowRequests},
 		"Resting":  {func(f *figures) { f.rest.writes[patchStatus]++ }, rowWrites},

@@ -73,6 +73,7 @@ func (s shell) controller() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			go giveBack(cmd.Context())
 			return controller.Run(cmd.Context(), cfg, kube, dialects, drivers, log)
 		},
 	}
@@ -99,11 +100,6 @@ func (s shell) controller() *cobra.Command {
 	f.TextVar(&level, "log-level", level, "debug, info, warn or error")
 	return cmd
 }
-
-// gcPercent is how much the heap may grow between two collections, unless GOGC
-// says otherwise: at rest there is next to nothing to collect, and most of what
-// the default of 100 would keep is left from the start.
-const gcPercent = 50
 
 // levels are those that may be asked for. Below debug, the client of the API
 // server logs what it sends and gets, and that is secrets.
