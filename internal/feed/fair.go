@@ -27,6 +27,15 @@ func (n *line) join(r *ref) {
 	n.queues[ns] = append(n.queues[ns], r)
 }
 
+// size is how many wait, and were not passed over yet.
+func (n *line) size() int {
+	out := 0
+	for _, queue := range n.queues {
+		out += len(queue)
+	}
+	return out
+}
+
 // head returns the namespace whose turn it is, and its first secret in that
 // place; nil when nothing waits. Those that moved to another place, or that
 // nobody follows any more, are passed over.

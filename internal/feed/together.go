@@ -23,7 +23,8 @@ import (
 //	is failing, is lent, changes by reading,  takes what is known
 //	  or is another login's
 //
-// So a change costs no secret more than one read besides in an interval. An object
+// Nobody waits where a product's rate is used up, and secrets are late anyway. So a
+// change costs no secret more than one read besides in an interval. An object
 // waits once: what comes up while it does, it gets the next time.
 
 // most is how many secrets may be read because one changed: a quarter of what is
@@ -39,10 +40,16 @@ func (l *login) most() int {
 	return out
 }
 
+// behind reports whether so much waits for the product's rate that who waits for
+// the end of the line waits for long: more than ten seconds.
+func (l *login) behind() bool {
+	return l.limits.Rate > 0 && l.routine.size() > 10*l.limits.Rate
+}
+
 // bring has those who follow a secret that has another value wait for what else
 // they need.
 func (f *Feed) bring(r *ref, now time.Time) {
-	if r.listing != nil || r.err != nil || !r.lost.IsZero() {
+	if r.listing != nil || r.err != nil || !r.lost.IsZero() || r.login.behind() {
 		return
 	}
 	for other := range r.along(now) {

@@ -272,3 +272,23 @@ func TestOtherFails(t *testing.T) {
 		w.wantText(s, at("q"), "1 stale Unavailable", "what is known of the other")
 	})
 }
+
+// Where a rate is used up, the end of the line is far away, and a value that is
+// there is not kept from who needs it.
+func TestNoWaitAtTheEndOfALine(t *testing.T) {
+	in(t, memory.Options{Batch: 1, Rate: 2}, Options{}, func(t *testing.T, w *world) {
+		paths := names("n", 100)
+		w.set("1", append(paths, "p", "q")...)
+		w.sync(sub("a", 10*time.Minute, "p", "q"))
+		w.follow(sub("b", 10*time.Second, paths...)) // five times as much as goes
+		w.ask("b")
+		w.pass(5 * time.Minute)
+		w.set("2", "p")
+		w.forgetWakes()
+		for before := w.memory.Reads("p"); w.memory.Reads("p") == before; {
+			w.pass(100 * time.Millisecond)
+		}
+		w.wantWoken("a", 1, "p was read")
+		w.wantText(w.now("a"), at("p"), "2", "it is told of it")
+	})
+}
