@@ -18,6 +18,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/lockstep-secrets/lockstep/api/externalsecrets/v1"
+	"github.com/lockstep-secrets/lockstep/internal/cluster"
+	"github.com/lockstep-secrets/lockstep/internal/dialect/eso"
+	"github.com/lockstep-secrets/lockstep/internal/spec"
 )
 
 // A clerk is reports that are written to nowhere, in 10 ms each, and a record of
@@ -275,5 +278,54 @@ func TestStatusUnderWayAtTheEnd(t *testing.T) {
 		synctest.Wait() // it is being written
 		d.stop()
 		d.want("the write was broken off, and is made again", "a 0 1")
+	})
+}
+
+// A status that waited is of one object, not of a name.
+func TestStatusOfAnotherObject(t *testing.T) {
+	for what, c := range map[string]struct {
+		judged types.UID // of the object that the status is of
+		there  bool      // an object of this name
+		want   string
+	}{
+		"the same":            {"uid-1", true, "1"},
+		"another of its name": {"uid-0", true, ""},
+		"it is gone":          {"uid-1", false, ""},
+	} {
+		t.Run(what, func(t *testing.T) {
+			api := &apiServer{pause: func(time.Duration) {}, objects: map[name]client.Object{}, events: make(chan event, 10)}
+			before := &v1.ExternalSecret{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "a"}}
+			if c.there {
+				api.put(before) // with the UID uid-1
+			}
+			before.SetUID(c.judged)
+			after := before.DeepCopy()
+			after.Status.SyncedResourceVersion = "1"
+			r := &Reconciler{Dialect: ESO(eso.Settings{}), Objects: api, Writer: cluster.Writer{Client: api}}
+			req := reconcile.Request{NamespacedName: client.ObjectKeyFromObject(before)}
+			if err := r.reportLate(t.Context(), req, before, after); err != nil {
+				t.Fatal(err)
+			}
+			now := &v1.ExternalSecret{}
+			if err := api.Get(t.Context(), req.NamespacedName, now); client.IgnoreNotFound(err) != nil {
+				t.Fatal(err)
+			}
+			if got := now.Status.SyncedResourceVersion; got != c.want {
+				t.Errorf("the status is %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// An object that goes takes its waiting status with it.
+func TestForgottenStatus(t *testing.T) {
+	withClerk(t, func(t *testing.T, d *clerk) {
+		r := &Reconciler{reports: d.reports}
+		done := d.writing()
+		d.sync("a", edition("1", "0"), "1")
+		r.forget(named("a"), func(spec.ID) {})
+		done()
+		time.Sleep(time.Second)
+		d.want("it is gone")
 	})
 }

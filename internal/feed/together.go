@@ -9,9 +9,9 @@ import (
 )
 
 // Secrets that one object needs often change together, as a user and its password
-// do. When one of them has another value, its object waits for the others that are being
-// read, and those that were not due are read with it: so it gets all that changed
-// at once, and is written once.
+// do. When one of them has another value, its object waits for the others that are
+// being read, and those that were not due are read with it: so it gets all that
+// changed at once, and is written once.
 //
 //	the other secret                          the object
 //	is being read, or in the queue            waits for it
@@ -23,9 +23,10 @@ import (
 //	is failing, is lent, changes by reading,  takes what is known
 //	  or is another login's
 //
-// Nobody waits where a product's rate is used up, and secrets are late anyway. So a
-// change costs no secret more than one read besides in an interval. An object
-// waits once: what comes up while it does, it gets the next time.
+// So a change costs no secret more than one read besides in an interval. An object
+// waits once: what comes up while it does, it gets the next time. Nobody waits, and
+// nothing is read besides, where a product's rate is used up and secrets are late
+// anyway.
 
 // most is how many secrets may be read because one changed: a quarter of what is
 // read in an interval anyway, but some at any rate, and no more than what two

@@ -192,14 +192,15 @@ func TestColumns(t *testing.T) {
 			}
 			shared := [][]string{stores[0], {w.store(), "AGE", "Valid", "ReadOnly", "True"}}
 			for args, want := range map[string][][]string{
-				"get externalsecrets":                                   objects,
-				"get externalsecrets.external-secrets.io":               objects,
-				"get es -o wide":                                        objects,
-				"get ss":                                                stores,
-				"get secretstores -o wide":                              stores,
-				"get css " + w.store():                                  shared,
-				"get clustersecretstores " + w.store():                  shared,
-				"get es --field-selector spec.secretStoreRef.name=fake": {objects[0], objects[2]},
+				"get externalsecrets":                     objects,
+				"get externalsecrets.external-secrets.io": objects,
+				"get es -o wide":                          objects,
+				"get ss":                                  stores,
+				"get secretstores -o wide":                stores,
+				"get css " + w.store():                    shared,
+				"get clustersecretstores " + w.store():    shared,
+
+				"get es --field-selector spec.secretStoreRef.name=fake":                                       {objects[0], objects[2]},
 				"get es --field-selector spec.secretStoreRef.name!=fake,spec.secretStoreRef.kind=SecretStore": {objects[0], objects[3], objects[4]},
 				"get es --field-selector spec.secretStoreRef.kind=ClusterSecretStore":                         {objects[0], objects[1]},
 				"get es --field-selector spec.target.name=target":                                             {objects[0], objects[2]},
