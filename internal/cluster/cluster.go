@@ -6,10 +6,12 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 
+	jsonpatch "github.com/evanphx/json-patch/v5"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -57,10 +59,56 @@ func (w Writer) Apply(ctx context.Context, manager string, changes []diff.Change
 	return resourceVersion, nil
 }
 
-// Status writes the status of an object if it differs from before, and does
-// nothing else to the object.
+// Status writes what of an object's status differs from before, and nothing else of
+// the object. after gets the ResourceVersion that it made.
 func (w Writer) Status(ctx context.Context, before, after client.Object) error {
-	return client.IgnoreNotFound(w.Client.Status().Patch(ctx, after, client.MergeFrom(before)))
+	patch, err := statusPatch(before, after)
+	if err != nil {
+		return err
+	}
+	kind, err := w.Client.GroupVersionKindFor(after)
+	if err != nil {
+		return err
+	}
+	// All else of an answer is known, and costs more to make and to read than the
+	// patch itself.
+	answer := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: after.GetNamespace(), Name: after.GetName()}}
+	answer.SetGroupVersionKind(kind)
+	if err := w.Client.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, patch)); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	after.SetResourceVersion(answer.ResourceVersion)
+	return nil
+}
+
+// statusPatch is the merge patch from one status to another.
+func statusPatch(before, after client.Object) ([]byte, error) {
+	from, err := statusOf(before)
+	if err != nil {
+		return nil, err
+	}
+	to, err := statusOf(after)
+	if err != nil {
+		return nil, err
+	}
+	patch, err := jsonpatch.CreateMergePatch(from, to)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(map[string]json.RawMessage{"status": patch})
+}
+
+// statusOf is the status of an object, in JSON.
+func statusOf(obj client.Object) ([]byte, error) {
+	whole, err := json.Marshal(obj)
+	if err != nil {
+		return nil, err
+	}
+	out := struct {
+		Status json.RawMessage `json:"status"`
+	}{json.RawMessage("{}")}
+	err = json.Unmarshal(whole, &out)
+	return out.Status, err
 }
 
 // Object writes what of an object's metadata differs from before, unless the

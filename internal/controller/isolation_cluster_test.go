@@ -4,21 +4,22 @@ package controller
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"reflect"
 	"strconv"
 	"sync"
 	"time"
 
+	jsonpatch "github.com/evanphx/json-patch/v5"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	esv1 "github.com/lockstep-secrets/lockstep/api/externalsecrets/v1"
 )
 
 // apiServer is as much of one as the reconcilers need, in the process, so that
@@ -163,7 +164,7 @@ type statuses struct {
 }
 
 // Patch writes the status of an object.
-func (s statuses) Patch(_ context.Context, o client.Object, _ client.Patch, _ ...client.SubResourcePatchOption) error {
+func (s statuses) Patch(_ context.Context, o client.Object, patch client.Patch, _ ...client.SubResourcePatchOption) error {
 	a := s.api
 	defer a.pause(latency)
 	a.mu.Lock()
@@ -172,18 +173,36 @@ func (s statuses) Patch(_ context.Context, o client.Object, _ client.Patch, _ ..
 	if is == nil {
 		return missing(nameOf(o))
 	}
-	next, _ := is.DeepCopyObject().(client.Object)
-	switch next := next.(type) {
-	case *esv1.ExternalSecret:
-		next.Status = o.(*esv1.ExternalSecret).Status
-	case *esv1.SecretStore:
-		next.Status = o.(*esv1.SecretStore).Status
-	case *esv1.ClusterSecretStore:
-		next.Status = o.(*esv1.ClusterSecretStore).Status
+	next, err := patched(is, patch)
+	if err != nil {
+		return err
 	}
 	a.put(next)
 	assign(o, next)
 	return nil
+}
+
+// patched is an object with a merge patch.
+func patched(o client.Object, patch client.Patch) (client.Object, error) {
+	change, err := patch.Data(nil)
+	if err != nil {
+		return nil, err
+	}
+	before, err := json.Marshal(o)
+	if err != nil {
+		return nil, err
+	}
+	after, err := jsonpatch.MergePatch(before, change)
+	if err != nil {
+		return nil, err
+	}
+	out, _ := reflect.New(reflect.TypeOf(o).Elem()).Interface().(client.Object)
+	return out, json.Unmarshal(after, out)
+}
+
+// GroupVersionKindFor is the kind of an object.
+func (a *apiServer) GroupVersionKindFor(o runtime.Object) (schema.GroupVersionKind, error) {
+	return schema.GroupVersionKind{Kind: reflect.TypeOf(o).Elem().Name()}, nil
 }
 
 // put stores an object. The caller holds the lock, as with all that follow.
