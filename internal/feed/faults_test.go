@@ -340,7 +340,7 @@ func TestFaults(t *testing.T) {
 // TestOneBadItemInABatch: its neighbours need no second request.
 func TestOneBadItemInABatch(t *testing.T) {
 	inFleet(t, memory.Options{Batch: 5, Parallel: 4, Rate: rate}, false, func(t *testing.T, w *fleet) {
-		w.fault.begin(late(time.Millisecond, bad("p7"))) // so that all are asked for before the first answer
+		w.fault.begin(delayed(time.Millisecond, bad("p7"))) // so that all are asked for before the first answer
 		w.write("v2")
 		from := len(w.log())
 		for _, o := range w.objects {
@@ -385,13 +385,13 @@ func flapping(_ context.Context, call int, _ []backend.Ref, own func() ([]backen
 
 // slow answers late, or not at all where nobody waits so long.
 func slow(d time.Duration) answers {
-	return late(d, func(_ context.Context, _ int, _ []backend.Ref, own func() ([]backend.Result, error)) ([]backend.Result, error) {
+	return delayed(d, func(_ context.Context, _ int, _ []backend.Ref, own func() ([]backend.Result, error)) ([]backend.Result, error) {
 		return own()
 	})
 }
 
-// late is another answer, given late.
-func late(d time.Duration, a answers) answers {
+// delayed is another answer, given late.
+func delayed(d time.Duration, a answers) answers {
 	return func(ctx context.Context, call int, refs []backend.Ref, own func() ([]backend.Result, error)) ([]backend.Result, error) {
 		out, err := a(ctx, call, refs, own)
 		select {
