@@ -10,10 +10,9 @@ import (
 )
 
 // gcPercent is how much the heap may grow between two collections, unless GOGC
-// says otherwise. At rest there is next to nothing to collect, and what a rush
-// leaves is as scattered as it was large: pieces of it that are in use hold pages
-// that are not, for good. A smaller one costs a first sync of many objects more
-// processor time than it saves memory.
+// says otherwise. What a first sync leaves is scattered over all the pages that it
+// used, and these are given back to nobody while anything on them is in use: so the
+// more it may use, the more is kept at rest. The price is its processor time.
 const gcPercent = 25
 
 const (

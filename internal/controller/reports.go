@@ -258,15 +258,16 @@ func (r *reports) write(ctx context.Context, req reconcile.Request, p *pending, 
 	err := r.put(ctx, req, p.before, p.after)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.running--; r.running == 0 && len(r.waiting) == 0 {
-		r.waiting, r.order = map[reconcile.Request]*pending{}, nil // a rush leaves much room in them
-	}
+	r.running--
 	if err != nil && !end {
 		logr.FromContextOrDiscard(ctx).V(1).Info("status not written yet", "reason", apierrors.ReasonForError(err))
 		p.due = time.Now().Add(min(rewrite, 100*time.Millisecond<<min(p.failures, 10)))
 		p.failures++
 		r.waiting[req] = p
 		r.order = append(r.order, req)
+	}
+	if r.running == 0 && len(r.waiting) == 0 {
+		r.waiting, r.order = map[reconcile.Request]*pending{}, nil // what a rush needed is kept else
 	}
 	r.let(req)
 	r.nudge()

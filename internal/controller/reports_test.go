@@ -173,6 +173,10 @@ func TestManyStatuses(t *testing.T) {
 		if n, most := d.count(); n != 10*workers || most != workers {
 			t.Errorf("%d of %d were written in the time of ten, %d together, want %d", n, 10*workers, most, workers)
 		}
+		synctest.Wait()
+		if n := cap(d.order); n > 0 {
+			t.Errorf("room for %d is kept when none waits", n)
+		}
 	})
 }
 
